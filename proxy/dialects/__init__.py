@@ -1,0 +1,157 @@
+"""Wire formats, one file each. A dialect turns bytes into values and never touches a socket.
+
+Each module of this folder that exports ``DIALECT`` (an object with the methods of :class:`Dialect`) is a dialect:
+:func:`load` lists the folder, so adding one edits no other file. Modules without ``DIALECT`` (framing) are shared
+parts. Dialects never import each other. A dialect may raise on odd input: the exchange counts it and falls back to
+``opaque``; it must never be slow or unbounded (see ``tests/contract/test_dialects.py``).
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from collectors.records import Block, Kind, Usage, Verdict
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class RequestHead:
+    """A request without its body. ``path`` is what the upstream sees, below its base URL (``/v1/chat/completions``);
+    ``headers`` look up case-insensitively; ``api`` is the upstream's family (``openai``, ``anthropic``, ``mcp`` …)."""
+
+    api: str
+    method: str
+    path: str
+    query: str
+    headers: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """What a dialect read from a request, before it is sent. ``parsed`` is the JSON body for the later steps."""
+
+    kind: Kind
+    operation: str = ""
+    model: str | None = None
+    tool: str = ""
+    streamed: bool = False
+    max_output_tokens: int | None = None
+    previous_id: str = ""
+    body_hash: str = ""
+    parsed: Json | None = None
+    rewritten: bytes | None = None
+    """The body to send instead of the agent's, or None to send the agent's own bytes. Set only to ask for usage."""
+    hides_usage: bool = False
+    """The answer then carries an extra usage chunk that the agent did not ask for: ``StreamFilter`` takes it out."""
+    expects_usage: bool = True
+    """False when the provider is known not to report usage for this request: a tokenizer is then made ready."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """The content of a request. ``texts`` are for token counting only and never leave the worker."""
+
+    blocks: tuple[Block, ...] = ()
+    texts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What a meter saw of an answer; every field optional. ``usage`` is as reported (source ``reported``), or None.
+    ``text`` is the answer's text as far as kept (bounded), for counting; it never leaves the worker."""
+
+    usage: Usage | None = None
+    model: str | None = None
+    response_id: str = ""
+    finish_reason: str = ""
+    error: str = ""  # an error the body tells although the status is 2xx, as a short code
+    outputs: tuple[Block, ...] = ()
+    emitted_tools: tuple[str, ...] = ()
+    text: str = ""
+    verdict: Verdict | None = None  # only from structured pass/fail output
+    is_complete: bool = True  # False: the format's own end mark was not seen
+
+
+class Meter(Protocol):
+    """Watches one answer. Gets the content-decoded body in chunks cut anywhere; the result must not depend on the
+    cuts. Never keeps more than a bounded part of the body."""
+
+    def feed(self, chunk: bytes) -> None: ...
+
+    def finish(self) -> Observation:
+        """Called once, after the last chunk, also when the answer was cut."""
+        ...
+
+
+class StreamFilter(Protocol):
+    """Takes out of a stream what the agent did not ask for. Every other byte passes unchanged and in order."""
+
+    def feed(self, chunk: bytes) -> bytes: ...
+
+    def finish(self) -> bytes:
+        """Whatever was held back at the end."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """An error that orchtax itself must tell the agent. ``message`` names what is wrong and how to mend it."""
+
+    status: int
+    code: str  # snake_case, stable: unknown_upstream, body_too_large, upstream_unreachable …
+    message: str
+
+
+class Dialect(Protocol):
+    """One wire format. All methods are pure and quick; none blocks."""
+
+    name: str
+
+    def claims(self, api: str, method: str, path: str) -> bool:
+        """Whether this request is this format's."""
+        ...
+
+    def describe(self, head: RequestHead, body: bytes | None, ask_usage: bool) -> Described:
+        """Read a request. ``body`` is None when it was too large to read (then only the head is known).
+
+        ``ask_usage`` allows ``rewritten`` (the upstream is known to accept the wish). Raises ``ValueError`` on a body
+        that is not this format.
+        """
+        ...
+
+    def prompt(self, described: Described) -> Prompt:
+        """Digest the request's content, in prompt order (tools, system, messages). Runs after sending."""
+        ...
+
+    def meter(self, described: Described, status: int, content_type: str) -> Meter: ...
+
+    def stream_filter(self, described: Described) -> StreamFilter | None:
+        """Only asked when ``described.hides_usage`` and the answer is a 2xx stream."""
+        ...
+
+    def error_body(self, fault: Fault, described: Described | None) -> tuple[str, bytes]:
+        """``(content type, body)`` of an error in this format, as the vendor's own SDK parses it."""
+        ...
+
+
+def load() -> dict[str, Dialect]:
+    """All dialects of this folder by name; ``opaque`` is always among them. Imports each module once."""
+    found: dict[str, Dialect] = {}
+    for module in pkgutil.iter_modules(__path__):
+        dialect: Dialect | None = getattr(importlib.import_module(f"{__name__}.{module.name}"), "DIALECT", None)
+        if dialect is not None:
+            found[dialect.name] = dialect
+    return found
+
+
+def choose(dialects: Mapping[str, Dialect], api: str, method: str, path: str) -> Dialect:
+    """The dialect that claims the request, else ``opaque``."""
+    for dialect in dialects.values():
+        if dialect.name != "opaque" and dialect.claims(api, method, path):
+            return dialect
+    return dialects["opaque"]
