@@ -1,9 +1,10 @@
 """Wire formats, one file each. A dialect turns bytes into values and never touches a socket.
 
 Each module of this folder that exports ``DIALECT`` (an object with the methods of :class:`Dialect`) is a dialect:
-:func:`load` lists the folder, so adding one edits no other file. Modules without ``DIALECT`` (framing) are shared
-parts. Dialects never import each other. A dialect may raise on odd input: the exchange counts it and falls back to
-``opaque``; it must never be slow or unbounded (see ``tests/contract/test_dialects.py``).
+:func:`load` lists the folder, so adding one edits no other file. Modules without ``DIALECT`` are shared parts (framing,
+fields, content) or the second file of one format (``openai_chat_answer``). Dialects never import each other. On odd
+input ``describe`` may raise ``ValueError``: the exchange counts it and falls back to ``opaque``, which never raises; no
+dialect is ever slow or unbounded (see ``tests/contract/test_dialects.py``).
 """
 
 from __future__ import annotations
@@ -139,11 +140,12 @@ class Dialect(Protocol):
         ...
 
 
-def load() -> dict[str, Dialect]:
-    """All dialects of this folder by name; ``opaque`` is always among them. Imports each module once."""
+def load(package: str = __name__) -> dict[str, Dialect]:
+    """All dialects of a package's folder by name; of this one, ``opaque`` is always among them. Imports each module
+    once, in the order of their names."""
     found: dict[str, Dialect] = {}
-    for module in pkgutil.iter_modules(__path__):
-        dialect: Dialect | None = getattr(importlib.import_module(f"{__name__}.{module.name}"), "DIALECT", None)
+    for module in pkgutil.iter_modules(importlib.import_module(package).__path__):
+        dialect: Dialect | None = getattr(importlib.import_module(f"{package}.{module.name}"), "DIALECT", None)
         if dialect is not None:
             found[dialect.name] = dialect
     return found
