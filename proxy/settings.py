@@ -60,8 +60,7 @@ class Timeouts(_Frozen):
     """Deadlines towards an upstream."""
 
     connect_s: Seconds = Field(10, description="TCP and TLS set-up")
-    first_byte_s: Seconds = Field(600, description="from the request sent to the answer's first byte")
-    between_bytes_s: Seconds = Field(300, description="longest silence within an answer")
+    read_s: Seconds = Field(600, description="longest silence, before the answer or within it")
 
 
 class Upstream(_Frozen):
@@ -158,3 +157,21 @@ class Settings(_Frozen):
             return data
         merged = {name: {**PRESETS.get(name, {}), **(given.get(name) or {})} for name in {**PRESETS, **given}}
         return {**data, "upstreams": merged}
+
+
+def reveal(settings: Settings) -> dict[str, Any]:
+    """The settings as JSON values, secrets in clear: only for the boot line of our own child processes."""
+
+    def plain(value: Any) -> Any:
+        match value:
+            case SecretStr():
+                return value.get_secret_value()
+            case Decimal():
+                return str(value)
+            case dict():
+                return {key: plain(item) for key, item in value.items()}
+            case _:
+                return value
+
+    revealed: dict[str, Any] = plain(settings.model_dump())
+    return revealed

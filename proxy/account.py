@@ -1,0 +1,199 @@
+"""From what a meter saw to tokens, money and a record: pure but for the tokenizer's cache.
+
+Usage by rank: reported by the provider, else counted with the model's tokenizer, else estimated from characters. A cut
+or cancelled answer is estimated from what was seen of it. Unknown stays None.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from typing import Any
+
+import xxhash
+
+from collectors.pricing import Prices
+from collectors.records import Attribution, CallRecord, Cost, Outcome, Usage, UsageSource
+from collectors.tokens import TokenCounter, estimate
+from proxy.call import Call
+from proxy.dialects import Described, Observation, Prompt
+from proxy.routes import Destination
+
+_RETRY_KEYS = ("Idempotency-Key", "amz-sdk-invocation-id")
+MAX_COUNTED = 2 * 1024 * 1024
+"""Characters beyond which a text is estimated: counting must not hold an answer's last byte."""
+
+
+def usage_of(
+    described: Described, prompt: Prompt, seen: Observation, outcome: Outcome, counter: TokenCounter | None
+) -> Usage | None:
+    """The call's tokens, or None where there is nothing to count.
+
+    ``counter`` is the tokenizer when it may be used (it is loaded and the answer is whole), else None.
+    """
+    reported = seen.usage
+    is_whole = outcome == "ok" and seen.is_complete
+    if reported is not None and reported.input_tokens is not None and reported.output_tokens is not None and is_whole:
+        return reported
+    if described.kind != "model" or not (prompt.texts or seen.text or reported):
+        return reported
+    reported = reported or Usage()
+    counted_in = reported.input_tokens
+    source: UsageSource = "estimated" if not is_whole else "counted"
+    if counted_in is None:
+        counted_in, exact = _tokens(described.model, prompt.texts, counter)
+        source = source if exact else "estimated"
+    counted_out, exact = _tokens(seen.model or described.model, (seen.text,), counter)
+    if is_whole and reported.output_tokens is not None:
+        counted_out, exact = reported.output_tokens, True
+    counted_out = max(counted_out, reported.output_tokens or 0)
+    source = source if exact else "estimated"
+    return replace(reported, input_tokens=counted_in, output_tokens=counted_out, source=source)
+
+
+def needs_counting(described: Described, seen: Observation) -> bool:
+    """Whether a whole answer of a model came without (all of) its usage."""
+    usage = seen.usage
+    is_reported = usage is not None and usage.input_tokens is not None and usage.output_tokens is not None
+    return described.kind == "model" and not is_reported
+
+
+def _tokens(model: str | None, texts: tuple[str, ...], counter: TokenCounter | None) -> tuple[int, bool]:
+    characters = sum(map(len, texts))
+    if counter is None or characters > MAX_COUNTED:
+        return estimate(characters), False
+    count, is_own_tokenizer = counter.count(model, texts)
+    return count, is_own_tokenizer
+
+
+def cost_of(
+    prices: Prices, destination: Destination, models: tuple[str | None, str | None], usage: Usage | None, at_ns: int
+) -> Cost | None:
+    """The call's money, or None when nobody knows a price.
+
+    ``models`` are the one that was asked for and the one that answered. The operator's own price of either wins, then
+    the price data's for the one that answered, then for the one asked for.
+    """
+    asked, answered = models
+    provider, fee = destination.upstream.provider, destination.upstream.price_per_call_usd
+    order = [m for m in (asked, answered) if prices.has_own(m)] + [m for m in (answered, asked) if m] + [None]
+    for model in order:
+        if (cost := prices.cost(provider, model, usage or Usage(), at_ns, fee)) is not None:
+            return cost
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """What booking needs; ``worker`` names this process in the records."""
+
+    worker: str
+    prices: Prices
+    counter: TokenCounter
+
+
+def record_of(call: Call, outcome: Outcome, books: Books) -> CallRecord:
+    """The record of a finished call, from what the steps left in it."""
+    described, to, seen = call.described, call.route.destination, call.seen or Observation(is_complete=False)
+    usage, cost = _tokens_and_money(call, seen, outcome, books)
+    return CallRecord(
+        call_id=call.call_id,
+        ts_ns=call.ts_ns,
+        kind=described.kind,
+        upstream=to.name,
+        dialect=call.dialect.name,
+        outcome=outcome,
+        status=call.status,
+        worker=books.worker,
+        method=call.request.method,
+        path=call.route.path,
+        operation=described.operation,
+        tool=described.tool or (to.name if described.kind == "tool" else ""),
+        model=described.model,
+        response_model=seen.model,
+        response_id=seen.response_id,
+        previous_id=described.previous_id,
+        streamed=described.streamed,
+        finish_reason=seen.finish_reason,
+        error=seen.error,
+        body_hash=described.body_hash,
+        request_bytes=call.body.size,
+        response_bytes=call.response_bytes,
+        blocks=call.prompt.blocks if call.prompt else (),
+        outputs=seen.outputs,
+        emitted_tools=seen.emitted_tools,
+        **_attribution(call.attribution, seen, to),
+        **_retry_marks(call),
+        **_times(call),
+        **_usage_fields(usage),
+        **_cost_fields(cost),
+    )
+
+
+def _tokens_and_money(
+    call: Call, seen: Observation, outcome: Outcome, books: Books
+) -> tuple[Usage | None, Cost | None]:
+    """A call that the upstream did not take has neither, unless its answer says otherwise."""
+    if not call.is_answered:
+        return None, None
+    model = call.described.model
+    counter = books.counter if books.counter.is_ready(model) else None
+    usage = usage_of(call.described, call.prompt or Prompt(), seen, outcome, counter)
+    return usage, cost_of(books.prices, call.route.destination, (model, seen.model), usage, call.ts_ns)
+
+
+def _attribution(who: Attribution, seen: Observation, to: Destination) -> dict[str, Any]:
+    told = {name: getattr(who, name) for name in who.__slots__}
+    told["essential"] = to.upstream.essential if who.essential is None else who.essential
+    told["verdict"] = who.verdict or seen.verdict
+    return told
+
+
+def _retry_marks(call: Call) -> dict[str, Any]:
+    """The SDKs' own marks: ``x-stainless-retry-count`` (openai, anthropic), ``amz-sdk-request: attempt=N`` (boto3)."""
+    headers = call.request.headers
+    count = headers.get("x-stainless-retry-count", "0")
+    if (attempt := headers.get("amz-sdk-request", "")).startswith("attempt="):
+        count = str(int(attempt[8:].partition(";")[0]) - 1) if attempt[8:].partition(";")[0].isdigit() else "0"
+    key = next((headers[name] for name in _RETRY_KEYS if name in headers), "")
+    hashed = xxhash.xxh3_64_hexdigest(key.encode("utf-8", "surrogateescape")) if key else ""
+    return {"client_retry": min(int(count), 255) if count.isdigit() else 0, "retry_key": hashed}
+
+
+def _times(call: Call) -> dict[str, Any]:
+    """``proxy_us`` = from the request read to its sending, and from the last byte to the booking."""
+    now = time.monotonic_ns()
+    last = call.last_at or now
+    sent = call.sent_at or last
+    return {
+        "duration_us": (last - call.read_at) // 1000,
+        "ttfb_us": (call.first_at - call.read_at) // 1000 if call.first_at else None,
+        "proxy_us": (sent - call.read_at + now - last) // 1000,
+    }
+
+
+def _usage_fields(usage: Usage | None) -> dict[str, Any]:
+    if usage is None:
+        return {}
+    return {
+        "input_tokens": usage.input_tokens,
+        "output_tokens": usage.output_tokens,
+        "cache_read_tokens": usage.cache_read_tokens,
+        "cache_write_tokens": usage.cache_write_tokens,
+        "reasoning_tokens": usage.reasoning_tokens,
+        "usage_source": usage.source,
+    }
+
+
+def _cost_fields(cost: Cost | None) -> dict[str, Any]:
+    if cost is None:
+        return {}
+    return {
+        "cost_nano": cost.total_nano,
+        "cost_input_nano": cost.input_nano,
+        "cost_cache_read_nano": cost.cache_read_nano,
+        "cost_cache_write_nano": cost.cache_write_nano,
+        "cost_output_nano": cost.output_nano,
+        "cost_fee_nano": cost.fee_nano,
+        "price_version": cost.price_version,
+    }

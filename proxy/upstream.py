@@ -1,0 +1,164 @@
+"""Outbound HTTP: one pooled client for all upstreams, bytes untouched, no redirects followed, no cookies kept.
+
+Every error of the client library is mapped here to :class:`UpstreamFailed`, which says how the call ended and what to
+tell the agent. Nothing is retried here except what aiohttp does by itself: an idempotent request on a reused
+connection that the server had already closed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from types import TracebackType
+from typing import Self
+
+import aiohttp
+from multidict import CIMultiDict
+from yarl import URL
+
+from collectors.records import Outcome
+from proxy.dialects import Fault
+from proxy.identity import HOP_BY_HOP
+from proxy.routes import Destination, Route
+from proxy.settings import Upstream
+
+_CHUNK = 64 * 1024
+_MAX_HEADER = 64 * 1024
+_AUTO_HEADERS = ("Accept", "Accept-Encoding", "User-Agent", "Content-Type")
+
+
+class UpstreamFailed(Exception):
+    """The upstream gave no answer, or broke off in one."""
+
+    def __init__(self, outcome: Outcome, fault: Fault) -> None:
+        super().__init__(fault.message)
+        self.outcome = outcome
+        self.fault = fault
+
+
+class Answer:
+    """An upstream's answer: head at hand, body as it arrives."""
+
+    __slots__ = ("_response", "destination", "headers", "is_empty", "reason", "status")
+
+    def __init__(self, response: aiohttp.ClientResponse, destination: Destination) -> None:
+        self._response = response
+        self.destination = destination
+        self.status = response.status
+        self.reason = response.reason
+        self.headers = _passed_back(response)
+        self.is_empty = response.method == "HEAD" or response.status in (204, 304)
+
+    def header(self, name: str) -> str:
+        """A header's first value, or the empty string."""
+        return self.headers.get(name, "")
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """The body as received, still content-encoded, in the pieces the network gave.
+
+        Raises:
+            UpstreamFailed: ``cut`` when it ended early, ``timeout`` when it fell silent.
+        """
+        try:
+            async for chunk in self._response.content.iter_any():
+                yield chunk
+        except TimeoutError as error:
+            raise _failed(
+                "timeout", 504, "upstream_timeout", self.destination, "fell silent within its answer"
+            ) from error
+        except (aiohttp.ClientError, ConnectionError) as error:
+            raise _failed("cut", 502, "upstream_cut", self.destination, "broke off its answer") from error
+
+    def close(self) -> None:
+        """Give the connection back, or drop it when the body was not read to its end. Safe twice."""
+        if self._response.content.at_eof():
+            self._response.release()
+        else:
+            self._response.close()
+
+
+class Upstreams:
+    """The client for all destinations. ``async with`` opens and closes its pool."""
+
+    def __init__(self, upstreams: Mapping[str, Upstream]) -> None:
+        self._timeouts = {
+            name: aiohttp.ClientTimeout(total=None, connect=u.timeouts.connect_s, sock_read=u.timeouts.read_s)
+            for name, u in upstreams.items()
+        }
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=30, ttl_dns_cache=30)
+        self._session = aiohttp.ClientSession(
+            connector=connector,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+            skip_auto_headers=_AUTO_HEADERS,
+            trust_env=False,
+            read_bufsize=_CHUNK,
+            max_line_size=_MAX_HEADER,
+            max_field_size=_MAX_HEADER,
+        )
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, value: object, trace: TracebackType | None) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    async def send(
+        self, route: Route, method: str, headers: CIMultiDict[str], body: bytes | AsyncIterator[bytes] | None
+    ) -> Answer:
+        """One request; returns when the answer's head is here.
+
+        Raises:
+            UpstreamFailed: ``unreachable`` or ``timeout``; the fault names the upstream, never the address or keys.
+        """
+        if self._session is None:
+            raise RuntimeError("the upstream client is used before it is entered")
+        destination = route.destination
+        try:
+            response = await self._session.request(
+                method,
+                URL(route.url, encoded=True),
+                headers=headers,
+                data=body,
+                allow_redirects=False,
+                timeout=self._timeouts[destination.name],
+            )
+        except (aiohttp.ConnectionTimeoutError, aiohttp.ClientConnectorError) as error:
+            raise _failed("unreachable", 502, "upstream_unreachable", destination, _reason(error)) from error
+        except TimeoutError as error:
+            raise _failed("timeout", 504, "upstream_timeout", destination, "did not answer in time") from error
+        except (aiohttp.ClientError, ConnectionError) as error:
+            raise _failed("unreachable", 502, "upstream_broken", destination, "closed or garbled its answer") from error
+        return Answer(response, destination)
+
+
+def _reason(error: Exception) -> str:
+    match error:
+        case aiohttp.ClientConnectorDNSError():
+            return "has a host name that does not resolve"
+        case aiohttp.ClientSSLError():
+            return "failed the TLS handshake"
+        case aiohttp.ConnectionTimeoutError():
+            return "did not accept a connection in time"
+        case _:
+            return "refused the connection"
+
+
+def _failed(outcome: Outcome, status: int, code: str, destination: Destination, what: str) -> UpstreamFailed:
+    text = f"upstream {destination.name!r} {what}; see upstreams.{destination.name} in the configuration of orchtax"
+    return UpstreamFailed(outcome, Fault(status, code, text))
+
+
+def _passed_back(response: aiohttp.ClientResponse) -> CIMultiDict[str]:
+    """The answer's headers as the agent gets them: own order, spelling and repetition, less what ends at this hop."""
+    named: frozenset[str] = frozenset()
+    if "Connection" in response.headers:
+        named = frozenset(t.strip().lower() for t in ",".join(response.headers.getall("Connection")).split(","))
+    kept: CIMultiDict[str] = CIMultiDict()
+    for raw_name, raw_value in response.raw_headers:
+        name = raw_name.decode("latin-1")
+        low = name.lower()
+        if low not in HOP_BY_HOP and low not in named:
+            kept.add(name, raw_value.decode("utf-8", "surrogateescape"))
+    return kept
