@@ -1,0 +1,8 @@
+"""Names that the agents, the tool server and orchtax's configuration share."""
+
+from typing import Final
+
+MCP_UPSTREAM: Final = "library"
+ORDERS_UPSTREAM: Final = "orders"
+CALLER_META: Final = "demo/caller"
+CALLER_HEADER: Final = "X-Demo-Caller"
