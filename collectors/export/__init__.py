@@ -1,0 +1,1 @@
+"""Figures for other systems to fetch; one file an exporter."""
