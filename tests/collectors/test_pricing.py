@@ -134,13 +134,13 @@ def test_total_equals_genai_prices_for_every_model(prices: Prices, usage: Usage)
 def test_tier_starts_above_its_threshold(prices: Prices) -> None:
     at = datetime.fromtimestamp(AT_NS // NANO, UTC)
     tiered = 0
-    for provider, model in ((provider, model) for provider in providers for model in provider.models):
+    for seller_id, model in [(seller.id, model) for seller in providers for model in seller.models]:
         value = model.get_prices(at).input_mtok
         if isinstance(value, TieredPrices):
             for count in (value.tiers[0].start, value.tiers[0].start + 1):
                 usage = Usage(count, 0, cache_read_tokens=0)
-                cost = prices.cost(provider.id, model.id, usage, AT_NS)
-                assert (cost and cost.total_nano) == by_genai_prices(provider.id, model.id, usage, at), model.id
+                cost = prices.cost(seller_id, model.id, usage, AT_NS)
+                assert (cost and cost.total_nano) == by_genai_prices(seller_id, model.id, usage, at), model.id
             tiered += 1
     assert tiered
 

@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import json
 import os
+import runpy
 import subprocess
 import sys
 import threading
@@ -94,6 +95,21 @@ def test_changed_ranks_are_refused(name: str) -> None:
     plain = read_plain(name)
     with pytest.raises(ValueError, match="tiktoken pins"):
         constructor_arguments(name, lambda _name: plain[:-1])
+
+
+def test_vendoring_again_gives_the_same_files(tmp_path: Path) -> None:
+    package, target = tmp_path / "package", tmp_path / "ranks"
+    (package / "data").mkdir(parents=True)
+    target.mkdir()
+    provenance = json.loads((RANKS / "provenance.json").read_text())
+    about = {"name": provenance["package"], "version": provenance["version"], "license": provenance["license"]}
+    (package / "package.json").write_text(json.dumps(about))
+    for name in VENDORED:
+        (package / f"data/{name}.tiktoken").write_bytes(read_plain(name))
+    runpy.run_path(str(REPOSITORY / "deploy/vendor_ranks.py"))["vendor"](package, target)
+    assert json.loads((target / "provenance.json").read_text()) == provenance
+    for name in VENDORED:
+        assert gzip.decompress((target / f"{name}.tiktoken.gz").read_bytes()) == read_plain(name)
 
 
 @pytest.mark.parametrize(("model", "name"), [("gpt-4o", "o200k_base"), ("gpt-4", "cl100k_base")])
