@@ -60,9 +60,9 @@ async def serve_tools(journal: Journal) -> None:
     """The tool servers, until the parent leaves."""
     import uvicorn
 
-    from proxy.demo.tool_server import Tools
+    from proxy.demo.tool_server import tool_app
 
-    config = uvicorn.Config(Tools(journal).app(), log_level="warning", timeout_graceful_shutdown=1)
+    config = uvicorn.Config(tool_app(journal), log_level="warning", timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)
     sock = listener()
     serving = asyncio.create_task(server.serve(sockets=[sock]), name="tools")

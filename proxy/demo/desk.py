@@ -7,15 +7,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import cast
 
 from anthropic import AsyncAnthropic
 from httpx2 import AsyncClient
 from mcp import Client
-from mcp.types import RequestParamsMeta
+from mcp.client.streamable_http import streamable_http_client
 from openai import AsyncOpenAI
 
-from proxy.demo.tool_names import CALLER_HEADER, CALLER_META, MCP_UPSTREAM, ORDERS_UPSTREAM
+from proxy.demo.tool_names import CALLER_HEADER, MCP_UPSTREAM, ORDERS_UPSTREAM
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +72,15 @@ class Desk:
     def anthropic(self, stage: str) -> AsyncAnthropic:
         return self.clients.anthropic.with_options(base_url=self._at(self.addresses.anthropic, stage))
 
-    def mcp(self, stage: str) -> Client:
-        """To be entered with ``async with``."""
-        return Client(self._at(self.addresses.mcp, stage))
+    @asynccontextmanager
+    async def mcp(self, stage: str) -> AsyncIterator[Client]:
+        """The tools' MCP client. ``Client(url)`` would do; the header is for the tool server's journal only."""
+        url = self._at(self.addresses.mcp, stage)
+        async with (
+            AsyncClient(timeout=30, headers={CALLER_HEADER: self.caller(stage)}) as http,
+            Client(streamable_http_client(url, http_client=http)) as client,
+        ):
+            yield client
 
     async def order(self, stage: str, body: bytes) -> str:
         """Calls the plain HTTP tool."""
@@ -84,12 +89,8 @@ class Desk:
         return answer.text
 
     def caller(self, stage: str) -> str:
-        """``session/stage``, for the scripted provider (``user``, ``metadata.user_id``)."""
+        """``session/stage``, for the scripted servers' journal (``user``, ``metadata.user_id``, a header at tools)."""
         return f"{self.session}/{stage}"
-
-    def caller_meta(self, stage: str) -> RequestParamsMeta:
-        """The same for the MCP server, as ``_meta`` of a call."""
-        return cast(RequestParamsMeta, {CALLER_META: self.caller(stage)})
 
     def _at(self, template: str, stage: str) -> str:
         return template.format(session=self.session, stage=stage)

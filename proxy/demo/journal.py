@@ -23,6 +23,7 @@ class Entry:
     stage: str
     status: int
     model: str = ""
+    operation: str = ""  # the JSON-RPC method, for MCP
     tool: str = ""
     is_streamed: bool = False
     attempt: int = 0  # x-stainless-retry-count: 0 for the first

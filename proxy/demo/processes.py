@@ -50,16 +50,16 @@ class Child:
 
 
 @asynccontextmanager
-async def running(name: str, arguments: Sequence[str], errors: Path) -> AsyncIterator[Child]:
+async def running(name: str, arguments: Sequence[str], errors: Path, announces: bool = False) -> AsyncIterator[Child]:
     """``python ARGUMENTS`` as a child in a process group of its own (a Ctrl-C in the terminal reaches only the demo,
-    which then ends its children in order). On leaving: its input is closed, it gets SIGTERM, and SIGKILL after
-    :data:`GRACE_S`."""
+    which then ends its children in order). What it says goes to ``errors``, but for the port that it ``announces``. On
+    leaving: its input is closed, it gets SIGTERM, and its group SIGKILL after :data:`GRACE_S`."""
     with errors.open("ab") as log:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             *arguments,
             stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE if announces else log,
             stderr=log,
             start_new_session=True,
             env={**os.environ, "PYTHONUNBUFFERED": "1"},
@@ -80,5 +80,5 @@ async def _end(process: Process) -> None:
         await asyncio.wait_for(process.communicate(), GRACE_S)
     except TimeoutError:
         with suppress(ProcessLookupError):
-            process.kill()
+            os.killpg(process.pid, signal.SIGKILL)  # its workers with it: the group is its own
         await process.wait()

@@ -4,5 +4,4 @@ from typing import Final
 
 MCP_UPSTREAM: Final = "library"
 ORDERS_UPSTREAM: Final = "orders"
-CALLER_META: Final = "demo/caller"
 CALLER_HEADER: Final = "X-Demo-Caller"

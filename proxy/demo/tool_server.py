@@ -1,69 +1,105 @@
 """The demo's tools as a server on loopback: ``search``, ``calculator`` and ``fetch`` over MCP (streamable HTTP, the
 real ``mcp`` SDK, which answers both protocol revisions) and ``orders`` as a plain HTTP tool.
 
-A caller names itself as ``session/stage``: in the MCP call's ``_meta`` under ``demo/caller``, or in the header
-``X-Demo-Caller``; only the journal reads it.
+A caller names itself as ``session/stage`` in the header ``X-Demo-Caller``; only the journal reads it.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 
 import orjson
-from mcp.server.mcpserver import Context, MCPServer
-from starlette.applications import Starlette
+from mcp.server.mcpserver import MCPServer
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from proxy.demo import library
 from proxy.demo.journal import Entry, Journal
-from proxy.demo.play import read_caller
-from proxy.demo.tool_names import CALLER_HEADER, CALLER_META
+from proxy.demo.play import Caller, read_caller
+from proxy.demo.tool_names import CALLER_HEADER
 
 SEARCH_MS, FETCH_MS, CALCULATOR_MS, ORDERS_MS = 120, 80, 15, 60
 
 
-class Tools:
-    """The tools of one run and the journal that they write to."""
+def tool_app(journal: Journal) -> ASGIApp:
+    """MCP at ``/mcp``, the plain tool at ``/orders``; every request of both is written to the journal."""
+    server = MCPServer("demo-library", instructions="A small library and a calculator.", log_level="WARNING")
 
-    def __init__(self, journal: Journal) -> None:
+    @server.tool(description="Search the library. Returns addresses and openings of the best three documents.")
+    async def search(query: str) -> str:
+        await asyncio.sleep(SEARCH_MS / 1000)
+        return library.search(query)
+
+    @server.tool(description="Read one document of the library in full, by its address.")
+    async def fetch(url: str) -> str:
+        await asyncio.sleep(FETCH_MS / 1000)
+        return library.fetch(url)
+
+    @server.tool(description="Work out plain arithmetic: numbers, + - * / and brackets.")
+    async def calculator(expression: str) -> str:
+        await asyncio.sleep(CALCULATOR_MS / 1000)
+        return library.calculate(expression)
+
+    server.custom_route("/orders", methods=["POST"])(_orders)
+    return Journalled(server.streamable_http_app(streamable_http_path="/mcp"), journal)
+
+
+async def _orders(request: Request) -> Response:
+    await asyncio.sleep(ORDERS_MS / 1000)
+    try:
+        return JSONResponse(library.order(orjson.loads(await request.body())["order"]))
+    except (KeyError, TypeError, ValueError):
+        return JSONResponse({"error": "no such order"}, 404)
+
+
+class Journalled:
+    """Writes each request to the journal before the last byte of its answer leaves."""
+
+    def __init__(self, app: ASGIApp, journal: Journal) -> None:
+        self._app = app
         self._journal = journal
 
-    def app(self) -> Starlette:
-        """MCP at ``/mcp``, the plain tool at ``/orders``."""
-        server = MCPServer("demo-desk", instructions="A small library and a calculator.", log_level="WARNING")
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        asked = bytearray()
+        status = 0
 
-        @server.tool(description="Search the library. Returns addresses and openings of the best three documents.")
-        async def search(query: str, ctx: Context) -> str:
-            return await self._run(ctx, "search", SEARCH_MS, lambda: library.search(query))
+        async def listen() -> Message:
+            message = await receive()
+            asked.extend(message.get("body", b""))
+            return message
 
-        @server.tool(description="Read one document of the library in full, by its address.")
-        async def fetch(url: str, ctx: Context) -> str:
-            return await self._run(ctx, "fetch", FETCH_MS, lambda: library.fetch(url))
+        async def speak(message: Message) -> None:
+            nonlocal status
+            status = message.get("status", status)
+            if message["type"] == "http.response.body" and not message.get("more_body"):
+                self._journal.write(_entry(scope, bytes(asked), status))
+            await send(message)
 
-        @server.tool(description="Work out plain arithmetic: numbers, + - * / and brackets.")
-        async def calculator(expression: str, ctx: Context) -> str:
-            return await self._run(ctx, "calculator", CALCULATOR_MS, lambda: library.calculate(expression))
+        await self._app(scope, listen, speak)
 
-        server.custom_route("/orders", methods=["POST"])(self._orders)
-        return server.streamable_http_app(streamable_http_path="/mcp")
 
-    async def _run(self, ctx: Context, tool: str, wait_ms: int, work: Callable[[], str]) -> str:
-        await asyncio.sleep(wait_ms / 1000)
-        caller = read_caller((ctx.request_context.meta or {}).get(CALLER_META))
-        self._journal.write(Entry("mcp", caller.session, caller.stage, 200, tool=tool))
-        return work()
+def _entry(scope: Scope, asked: bytes, status: int) -> Entry:
+    caller = _caller(scope)
+    if scope["path"] == "/orders":
+        return Entry("tool", caller.session, caller.stage, status, tool="orders")
+    operation, tool = _read_rpc(asked)
+    return Entry("mcp", caller.session, caller.stage, status, operation=operation or scope["method"], tool=tool)
 
-    async def _orders(self, request: Request) -> Response:
-        await asyncio.sleep(ORDERS_MS / 1000)
-        caller = read_caller(request.headers.get(CALLER_HEADER))
-        status, answer = self._order(await request.body())
-        self._journal.write(Entry("tool", caller.session, caller.stage, status, tool="orders"))
-        return JSONResponse(answer, status)
 
-    def _order(self, body: bytes) -> tuple[int, dict[str, str]]:
-        try:
-            return 200, library.order(orjson.loads(body)["order"])
-        except (KeyError, TypeError, ValueError):
-            return 404, {"error": "no such order"}
+def _caller(scope: Scope) -> Caller:
+    headers: dict[bytes, bytes] = dict(scope["headers"])
+    return read_caller(headers.get(CALLER_HEADER.lower().encode(), b"").decode("latin-1"))
+
+
+def _read_rpc(asked: bytes) -> tuple[str, str]:
+    """``(method, tool name)`` of a JSON-RPC request; empty where there is none."""
+    try:
+        message = orjson.loads(asked)
+        params = message.get("params") or {}
+        return message.get("method", ""), params.get("name", "") if message.get("method") == "tools/call" else ""
+    except (ValueError, AttributeError):
+        return "", ""

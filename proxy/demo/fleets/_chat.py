@@ -37,7 +37,7 @@ async def tool_loop(desk: Desk, stage: str, tools: Client, request: Message) -> 
         if not message.tool_calls:
             return message.content or ""
         calls = [call for call in message.tool_calls if isinstance(call, ChatCompletionMessageFunctionToolCall)]
-        results = await asyncio.gather(*(_run(desk, stage, tools, call) for call in calls))
+        results = await asyncio.gather(*(_run(tools, call) for call in calls))
         request["messages"] = [*request["messages"], spoken(message), *results]
 
 
@@ -53,9 +53,9 @@ async def tool_definitions(tools: Client) -> list[Message]:
     ]
 
 
-async def _run(desk: Desk, stage: str, tools: Client, call: ChatCompletionMessageFunctionToolCall) -> Message:
+async def _run(tools: Client, call: ChatCompletionMessageFunctionToolCall) -> Message:
     arguments = json.loads(call.function.arguments)
-    result = await tools.call_tool(call.function.name, arguments, meta=desk.caller_meta(stage))
+    result = await tools.call_tool(call.function.name, arguments)
     text = "\n".join(part.text for part in result.content if isinstance(part, TextContent))
     return {"role": "tool", "tool_call_id": call.id, "content": text}
 
