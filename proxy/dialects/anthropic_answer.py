@@ -39,7 +39,7 @@ class _Part:
         kind = self.start.get("type")
         if kind in ("text", "thinking"):
             content.add_running(self.running, "assistant")
-        elif kind in CALLS and self.running.block("tool_call").size:
+        elif kind in CALLS and self.running:
             content.add_running(self.running, "tool_call")
         else:
             add_part(content, self.start, "assistant")
@@ -97,14 +97,16 @@ class Answer:
             self._parts[index] = _Part(part, self._allowance)
 
     def observe(self, is_complete: bool) -> Observation:
-        content, spoken = Content(), ""
-        names = []
+        content = Content()
+        names: list[str] = []
+        spoken: list[str] = []
         for _, part in sorted(self._parts.items()):
+            before = len(content.texts)
             part.add_to(content)
             if part.start.get("type") == "tool_use":
                 names.append(label(part.start.get("name")))
             elif part.start.get("type") == "text":
-                spoken += part.running.kept
+                spoken += content.texts[before:]
         return Observation(
             usage=self._usage.usage(),
             model=self._model or None,
@@ -114,7 +116,7 @@ class Answer:
             outputs=tuple(content.blocks),
             emitted_tools=tuple(names),
             text="\n".join([*names, *content.texts]),
-            verdict=verdict_of(spoken),
+            verdict=verdict_of("".join(spoken)),
             is_complete=is_complete,
         )
 

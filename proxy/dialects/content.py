@@ -92,13 +92,13 @@ class Content:
             return  # nested too deeply to be media
 
     def add_running(self, running: RunningText, kind: BlockKind) -> None:
-        """An assembled part of an answer."""
-        block = running.block(kind)
+        """An assembled part of an answer; arguments that were kept whole go by their canonical form."""
+        block, kept = running.finish(kind)
         if kind == "tool_call" and running.is_whole:
-            self.add_arguments(running.kept)
+            self.add_arguments(kept)
         elif block.size:
             self.blocks.append(block)
-            self.texts.append(running.kept)
+            self.texts.append(kept)
 
     def prompt(self) -> Prompt:
         return Prompt(tuple(self.blocks), tuple(self.texts))
@@ -116,63 +116,80 @@ class Allowance:
 class RunningText:
     """A text that arrives in pieces: the digest of all of it, without keeping more than the allowance.
 
-    Gives the block that ``text_block`` gives of the pieces joined.
+    Gives the block that ``text_block`` gives of the pieces joined. A text that ends before the first flush, as nearly
+    all do, is digested in one go; only a longer one gets a running hash.
     """
 
-    __slots__ = ("_allowance", "_chars", "_gap", "_gap_chars", "_hash", "_kept", "_parts", "_size", "is_whole")
+    __slots__ = ("_allowance", "_chars", "_hash", "_kept", "_parts", "is_whole")
 
     def __init__(self, allowance: Allowance) -> None:
         self._allowance = allowance
         self._parts: list[str] = []
         self._chars = 0
-        self._kept: list[str] = []
+        self._kept = ""
+        self._hash: _RunningHash | None = None
         self.is_whole = True  # everything was kept
-        self._hash = xxhash.xxh3_64()
-        self._size = 0
-        # White space at the end so far: it counts only if more text follows.
-        self._gap: xxhash.xxh3_64 | None = None
-        self._gap_chars = 0
+
+    def __bool__(self) -> bool:
+        return bool(self._parts) or self._hash is not None
 
     def add(self, text: str) -> None:
         self._parts.append(text)
         self._chars += len(text)
         if self._chars >= _FLUSH_CHARS or len(self._parts) >= _FLUSH_PARTS:
-            self._flush()
+            if self._hash is None:
+                self._hash = _RunningHash()
+            self._hash.update(self._join())
 
-    @property
-    def kept(self) -> str:
-        self._flush()
-        return "".join(self._kept)
+    def finish(self, kind: BlockKind) -> tuple[Block, str]:
+        """The block of the whole text, and as much of the text as was kept. Called once."""
+        if self._hash is None:
+            text = "".join(self._parts)
+            self._keep(text)
+            return text_block(text, kind), self._kept
+        self._hash.update(self._join())
+        return self._hash.block(kind), self._kept
 
-    def block(self, kind: BlockKind) -> Block:
-        self._flush()
-        return Block(self._hash.intdigest(), kind, self._size)
-
-    def _flush(self) -> None:
-        if not self._parts:
-            return
+    def _join(self) -> str:
         text = "".join(self._parts)
-        self._parts, self._chars = [], 0
+        self._parts.clear()
+        self._chars = 0
         self._keep(text)
-        self._digest(text if self._size else text.lstrip())
+        return text
 
     def _keep(self, text: str) -> None:
         if self.is_whole:
-            self._kept.append(text[: self._allowance.chars])
             self.is_whole = len(text) <= self._allowance.chars
-            self._allowance.chars -= len(self._kept[-1])
+            kept = text if self.is_whole else text[: self._allowance.chars]
+            self._allowance.chars -= len(kept)
+            self._kept += kept
 
-    def _digest(self, text: str) -> None:
+
+class _RunningHash:
+    """``text_block`` in steps. White space at the end so far counts only if more text follows."""
+
+    __slots__ = ("_gap", "_gap_chars", "_hash", "_size")
+
+    def __init__(self) -> None:
+        self._hash = xxhash.xxh3_64()
+        self._size = 0
+        self._gap: xxhash.xxh3_64 | None = None
+        self._gap_chars = 0
+
+    def update(self, text: str) -> None:
+        if not self._size:
+            text = text.lstrip()
         core = text.rstrip()
         if core:
-            if self._gap is not None:
-                self._hash, self._gap = self._gap, None
-                self._size += self._gap_chars
+            self._hash, self._gap = self._gap or self._hash, None
             self._hash.update(core.encode("utf-8", "surrogatepass"))
-            self._size += len(core)
+            self._size += self._gap_chars + len(core)
             self._gap_chars = 0
         space = text[len(core) :]
         if space:
             self._gap = self._gap or self._hash.copy()
             self._gap.update(space.encode())
             self._gap_chars += len(space)
+
+    def block(self, kind: BlockKind) -> Block:
+        return Block(self._hash.intdigest(), kind, self._size)

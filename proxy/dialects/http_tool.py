@@ -26,7 +26,7 @@ class _Result:
 
     def finish(self) -> Observation:
         self._text.add(self._decode(b"", True))
-        result = self._text.block("tool_result")
+        result, _ = self._text.finish("tool_result")
         return Observation(outputs=(result,) if result.size else ())
 
 

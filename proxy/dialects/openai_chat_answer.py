@@ -35,7 +35,9 @@ class _Choice:
 
     def __init__(self, allowance: Allowance) -> None:
         self._allowance = allowance
-        self.text, self.reasoning, self.refusal = (RunningText(allowance) for _ in range(3))
+        self.text = RunningText(allowance)
+        self.reasoning: RunningText | None = None  # made when they occur: most answers are text alone
+        self.refusal: RunningText | None = None
         self.calls: list[_Call] = []
         self._at_index: dict[int, _Call] = {}
 
@@ -51,15 +53,18 @@ class _Choice:
     def _take_rest(self, delta: Json) -> None:
         thought = delta.get("reasoning_content") or delta.get("reasoning")
         if isinstance(thought, str):
-            self.reasoning.add(thought)
+            self._think(thought)
         refusal = delta.get("refusal")
         if isinstance(refusal, str):
+            self.refusal = self.refusal or RunningText(self._allowance)
             self.refusal.add(refusal)
         transcript = table(delta.get("audio")).get("transcript")
         if isinstance(transcript, str):
             self.text.add(transcript)
-        for position, call in enumerate(rows(delta.get("tool_calls"))):
-            self._take_call(table(call), position)
+        calls = delta.get("tool_calls")
+        if calls:
+            for position, call in enumerate(rows(calls)):
+                self._take_call(table(call), position)
         if "function_call" in delta:  # the form before tools
             self._take_call({"function": delta["function_call"]}, 0)
 
@@ -69,7 +74,11 @@ class _Choice:
                 self.text.add(part["text"])
             for thought in map(table, rows(part.get("thinking"))):
                 if isinstance(thought.get("text"), str):
-                    self.reasoning.add(thought["text"])
+                    self._think(thought["text"])
+
+    def _think(self, thought: str) -> None:
+        self.reasoning = self.reasoning or RunningText(self._allowance)
+        self.reasoning.add(thought)
 
     def _take_call(self, part: Json, position: int) -> None:
         function = table(part.get("function") or part.get("custom"))
@@ -119,8 +128,9 @@ class Answer:
         if not self._id or not self._model:
             self._id = self._id or label(chunk.get("id"))
             self._model = self._model or label(chunk.get("model"))
-        if "service_tier" in chunk:
-            self._tier = tier_of(chunk["service_tier"]) or self._tier
+        tier = chunk.get("service_tier")
+        if tier and tier != self._tier:
+            self._tier = tier_of(tier) or self._tier
         if chunk.get("error"):
             self._error = error_code(chunk["error"])
 
@@ -137,15 +147,20 @@ class Answer:
             self._finish = label(choice["finish_reason"]) or self._finish
 
     def observe(self, is_complete: bool) -> Observation:
-        content, names = Content(), list[str]()
-        text = ""
+        content = Content()
+        names: list[str] = []
+        verdict = None
         for _, choice in sorted(self._choices.items()):
-            for part in (choice.reasoning, choice.text, choice.refusal):
-                content.add_running(part, "assistant")
+            if choice.reasoning:
+                content.add_running(choice.reasoning, "assistant")
+            if choice.text:
+                content.add_running(choice.text, "assistant")
+                verdict = verdict or (verdict_of(content.texts[-1]) if content.texts else None)
+            if choice.refusal:
+                content.add_running(choice.refusal, "assistant")
             for call in choice.calls:
                 content.add_running(call.arguments, "tool_call")
                 names.append(call.name)
-            text = text or choice.text.kept
         return Observation(
             usage=read_usage(self._usage, self._tier) if self._usage else None,
             model=self._model or None,
@@ -155,7 +170,7 @@ class Answer:
             outputs=tuple(content.blocks),
             emitted_tools=tuple(names),
             text="\n".join([*names, *content.texts]),
-            verdict=verdict_of(text),
+            verdict=verdict,
             is_complete=is_complete,
         )
 

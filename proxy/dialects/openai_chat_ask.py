@@ -52,7 +52,7 @@ class UsageFilter:
 
     def finish(self) -> bytes:
         held, self._held = self._held, b""
-        return b"" if not self._is_passing and _is_usage_event(held) else held
+        return held[: _blank(held)] if not self._is_passing and _is_usage_event(held) else held
 
     def _sift(self, data: bytes, searched: int) -> bytes:
         start = 0
@@ -61,7 +61,7 @@ class UsageFilter:
             self._ends_cr = searched == len(data) and data.endswith(b"\r")
             if not self._is_passing and _is_usage_event(data[start:stop]):
                 self._is_dropped, self._held = True, b""
-                return data[:start] + data[searched:]
+                return data[: start + _blank(data[start:stop])] + data[searched:]
             self._is_passing = False
             start = searched
         return data[:start] + self._wait(data[start:])
@@ -83,6 +83,11 @@ def _event_end(data: bytes, start: int) -> tuple[int, int] | None:
         return match and match.span()
     stop = data.find(b"\n\n", start)  # ten times faster than the expression
     return None if stop < 0 else (stop, stop + 2)
+
+
+def _blank(block: bytes) -> int:
+    """Length of the blank lines before an event; they are not part of it."""
+    return len(block) - len(block.lstrip(b"\r\n"))
 
 
 def _is_usage_event(block: bytes) -> bool:

@@ -52,13 +52,12 @@ def _output(usage: Json, reasoning: int | None) -> tuple[int | None, int | None]
 
 
 def _cached(usage: Json, details: Json) -> int | None:
-    named = (
-        details.get("cached_tokens"),
-        usage.get("prompt_cache_hit_tokens"),
-        usage.get("num_cached_tokens"),
-        usage.get("cached_tokens"),
-    )
-    return next((tokens for tokens in map(count, named) if tokens is not None), None)
+    for named in (details, usage):
+        for name in ("cached_tokens", "prompt_cache_hit_tokens", "num_cached_tokens"):
+            tokens = count(named.get(name))
+            if tokens is not None:
+                return tokens
+    return None
 
 
 def _cost_nano(usage: Json) -> int | None:

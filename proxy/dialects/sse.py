@@ -49,6 +49,9 @@ class Events:
 
     def feed(self, chunk: bytes) -> list[bytes]:
         """The data of every event that this chunk completes."""
+        if not self._held and chunk.find(b"\n") == len(chunk) - 2 and self._is_one_line(chunk):
+            self._is_first = False
+            return [chunk[6:-2]]  # by far the most frequent chunk: one event of one line
         if self._after_cr or b"\r" in chunk:
             chunk = self._with_lf(chunk)
         if not self._held:
@@ -67,6 +70,10 @@ class Events:
         blocks = bytes(self._held[:end])
         del self._held[: end + 2]
         return self._data(blocks) + self._shrink()
+
+    def _is_one_line(self, chunk: bytes) -> bool:
+        is_event = chunk.startswith(b"data: ") and chunk.endswith(b"\n\n") and len(chunk) <= self._max
+        return is_event and b"\r" not in chunk and not self._after_cr
 
     def finish(self) -> list[bytes]:
         """The data of an event that the stream's end left without its blank line."""
@@ -134,8 +141,8 @@ class JsonEvents:
         self._take(self._events.finish())
         self._flush()
 
-    def _take(self, payloads: list[bytes]) -> None:
-        for data in payloads:
+    def _take(self, found: list[bytes]) -> None:
+        for data in found:
             if data[:1] != b"{" and data.strip() == b"[DONE]":
                 self.is_done = True
                 continue
