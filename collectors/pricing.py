@@ -41,6 +41,10 @@ class Prices:
         """Import the price table (0.2 s, once), so that the first call does not wait for it."""
         self._table.row("openai", "gpt-4o", None, 0)
 
+    def has_own(self, model: str | None) -> bool:
+        """Whether the operator gave a price for exactly this model."""
+        return model in self._own
+
     def cost(
         self, provider: str, model: str | None, usage: Usage, at_ns: int, fee: Decimal | None = None
     ) -> Cost | None:

@@ -204,6 +204,7 @@ def test_every_time_of_day_in_the_table_is_a_whole_minute() -> None:
 
 def test_own_price_wins_over_table_and_provider() -> None:
     prices = Prices({"gpt-4o": OWN})
+    assert [prices.has_own(model) for model in ("gpt-4o", "gpt-4o-mini", None)] == [True, False, False]
     usage = Usage(1000, 250, cache_read_tokens=400, cache_write_tokens=100, provider_cost_nano=5)
     cost = prices.cost("openai", "gpt-4o", usage, AT_NS)
     assert cost is not None
