@@ -1,0 +1,294 @@
+"""Lineage: which call led to which. Edges between calls, stage-runs, and the stack of stages each call stands in.
+
+Evidence for an edge ``p -> c``, the strongest wins: explicit (declared parent, named response id, resend), content
+(``c`` continues ``p``'s thread, or brings at least 64 tokens or 30 % of ``p``'s answer that its thread did not have),
+temporal (the latest-ending model call of the session that led to nothing yet). Only explicit edges may overlap in time.
+
+Choices, where time is all there is:
+
+- A declared parent names where a stage-run came from; on later calls of the run it says nothing new.
+- A stage whose own last call led nowhere continues it, rather than a sibling's that ended later.
+- Beside other evidence, a call that started after all of it, descends from it and led nowhere comes between: a worker
+  whose answer comes back reworded, or a reviewer whose criticism does.
+- Where every earlier call led somewhere, the latest-ending one leads here too: parallel siblings share a cause.
+- A tool or agent call that spans another stage's calls is an agent used as a tool (``containers``).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from collectors.records import Block, CallRecord
+from collectors.retries import Repeat
+from collectors.threads import Link
+from collectors.timeline import Timeline, takes_part
+
+Method = Literal["explicit", "content", "temporal"]
+WEIGHTS: dict[Method, float] = {"explicit": 1.0, "content": 0.8, "temporal": 0.5}
+
+_MIN_TOKENS = 64
+_MIN_SHARE = 0.3
+_CHARS_PER_TOKEN = 4
+_MAX_DEPTH = 64  # stages remembered above a call
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """Call ``source`` led to call ``target``; indexes on the timeline, ``source`` arrived first."""
+
+    source: int
+    target: int
+    method: Method
+
+
+@dataclass(frozen=True, slots=True)
+class Lineage:
+    """``incoming`` edges and ``stacks`` (stages from the session's root to the call's own) of every call; ``runs``: the
+    first call of each call's stage-run; ``containers``: agent-as-tool calls with the calls inside them."""
+
+    links: tuple[Link, ...]
+    incoming: tuple[tuple[Edge, ...], ...]
+    runs: tuple[int, ...]
+    stacks: tuple[tuple[str, ...], ...]
+    containers: dict[int, tuple[int, ...]]
+
+
+def lineage(line: Timeline, links: Sequence[Link], repeats: Sequence[Repeat]) -> Lineage:
+    """Weave the calls of a session into one graph without cycles."""
+    weaver = _Weaver(line, links, repeats)
+    for i, ended in line.arrivals():
+        for p in ended:
+            weaver.end(p)
+        weaver.arrive(i)
+    return Lineage(
+        tuple(links),
+        tuple(weaver.incoming),
+        tuple(weaver.runs),
+        tuple(weaver.stacks),
+        {t: tuple(inner) for t, inner in weaver.containers.items()},
+    )
+
+
+class _Weaver:
+    """One sweep over arrivals and ends. Every list is a stack of ended calls, popped lazily: the sweep is linear."""
+
+    def __init__(self, line: Timeline, links: Sequence[Link], repeats: Sequence[Repeat]) -> None:
+        self.incoming: list[tuple[Edge, ...]] = []
+        self.runs: list[int] = []
+        self.stacks: list[tuple[str, ...]] = []
+        self.containers: dict[int, list[int]] = defaultdict(list)
+        self._line, self._links, self._repeats = line, links, repeats
+        self._by_id: dict[str, int] = {}
+        self._arrived: dict[str, int] = {}  # stage -> its latest model call
+        self._ended: dict[str, int] = {}  # stage -> its latest-ended model call
+        self._last = -1  # the latest-ended model call of all
+        self._has_led: set[int] = set()  # model calls with an outgoing edge
+        self._idle: list[int] = []  # ended model calls in the order of their ends, those that led nowhere on top
+        self._own_idle: dict[str, list[int]] = defaultdict(list)  # the same by stage
+        self._below: dict[str, list[int]] = defaultdict(list)  # stage -> ended calls of stages it led to
+        self._tools: dict[str, list[int]] = defaultdict(list)  # stage -> ended tool calls that nobody read yet
+        self._open: list[int] = []  # tool and agent calls that may still be running
+        self._producer: dict[int, int] = {}  # digest of an answer -> the latest call that gave it
+        self._declared: dict[tuple[int, str], int] = {}  # (parent, stage) -> the call that named it
+
+    def end(self, p: int) -> None:
+        """Call ``p`` has ended: it can lead to others."""
+        call = self._line.calls[p]
+        if not takes_part(call):
+            return
+        if call.kind != "model":
+            self._tools[call.stage].append(p)
+            return
+        self._last = self._ended[call.stage] = p
+        self._idle.append(p)
+        self._own_idle[call.stage].append(p)
+        for stage in self.stacks[p][:-1]:
+            self._below[stage].append(p)
+        for block in call.outputs:
+            self._producer[block.digest] = p
+
+    def arrive(self, i: int) -> None:
+        """Find what led to call ``i``."""
+        call = self._line.calls[i]
+        if not takes_part(call):
+            edges: dict[int, Method] = {}
+        elif call.kind == "model":
+            edges = self._to_model(i)
+        else:
+            edges = self._to_tool(i)
+            self._open.append(i)
+        self.incoming.append(tuple(Edge(source, i, method) for source, method in edges.items()))
+        self.runs.append(self._run(i))
+        self.stacks.append(self._stack(i, edges))
+        self._by_id[call.call_id] = i
+        if call.kind == "model" and takes_part(call):
+            self._has_led.update(edges)
+            self._arrived[call.stage] = i
+
+    def _to_tool(self, i: int) -> dict[int, Method]:
+        """Who asked for a tool. This does not use the asking call up: it still leads to a model call."""
+        call = self._line.calls[i]
+        declared = self._by_id.get(call.parent, -1) if call.parent else -1
+        if declared >= 0:
+            return {declared: "explicit"}
+        source = self._ended.get(call.stage, self._last)
+        return {source: "temporal"} if source >= 0 else {}
+
+    def _to_model(self, i: int) -> dict[int, Method]:
+        edges = self._explicit(i)
+        for source in self._by_content(i):
+            edges.setdefault(source, "content")
+        read = self._tools.pop(self._line.calls[i].stage, [])
+        self._enter(i, edges)
+        between = self._between(i, edges) if edges else self._by_time(i)
+        for source in [*between, *self._inside(read), *read, *self._tools_of_sources(i, [*edges, *between])]:
+            edges.setdefault(source, "temporal")
+        return edges
+
+    def _explicit(self, i: int) -> dict[int, Method]:
+        call = self._line.calls[i]
+        edges: dict[int, Method] = {}
+        resent = self._by_id.get(self._repeats[i].of, -1) if self._repeats[i].kind == "retry" else -1
+        named = self._links[i].parent if call.previous_id else -1
+        if named >= 0 and self._line.calls[named].response_id != call.previous_id:
+            named = -1
+        for source in (resent, named, self._declared_parent(i)):
+            if source >= 0 and takes_part(self._line.calls[source]):
+                edges[source] = "explicit"
+        return edges
+
+    def _declared_parent(self, i: int) -> int:
+        call = self._line.calls[i]
+        if not call.parent or self._continues_stage(i):
+            return -1
+        parent = self._by_id.get(call.parent, -1)
+        if parent < 0 and call.parent != call.stage:
+            parent = self._ended.get(call.parent, self._arrived.get(call.parent, -1))
+        if parent < 0:
+            return -1
+        first = self._declared.setdefault((parent, call.stage), i)
+        if first != i and not call.blocks and self._line.ends[first] <= self._line.starts[i]:
+            return -1  # a header that every call of the run carries; the content does not tell
+        if self._line.calls[parent].kind != "model" and self.incoming[parent]:
+            return self.incoming[parent][0].source  # named the tool call it runs in: its caller is the cause
+        return parent
+
+    def _by_content(self, i: int) -> list[int]:
+        """The thread's parent, and the calls whose answers are new to the thread here."""
+        link = self._links[i]
+        found = [link.parent] if link.parent >= 0 else []
+        brought: dict[int, int] = defaultdict(int)
+        for block in self._new_blocks(i):
+            producer = self._producer.get(block.digest)
+            if producer is not None and producer != link.parent:
+                brought[producer] += block.size
+        return found + [p for p, size in brought.items() if _is_enough(self._line.calls[p], size)]
+
+    def _new_blocks(self, i: int) -> Sequence[Block]:
+        blocks, link = self._line.calls[i].blocks, self._links[i]
+        if link.parent < 0 or link.shared:
+            return blocks[link.shared :]
+        before = {block.digest for block in self._line.calls[link.parent].blocks}
+        return [block for block in blocks if block.digest not in before]
+
+    def _between(self, i: int, edges: dict[int, Method]) -> list[int]:
+        """Calls that led nowhere, started after all known causes, and descend from them."""
+        own, parent = self._line.calls[i].stage, self._links[i].parent
+        found = []
+        if self._continues_stage(i):
+            found = [p for p in self._below.pop(own, []) if self._comes_between(p, self._line.ends[parent])]
+        since = max(self._line.ends[p] for p in edges)
+        for stage in {self._line.calls[p].stage for p in edges} - ({own} if found else set()):
+            below = self._below[stage]
+            while below and below[-1] in self._has_led:
+                below.pop()
+            if below and self._comes_between(below[-1], since):
+                found.append(below[-1])
+        return found
+
+    def _comes_between(self, p: int, since: int) -> bool:
+        return p not in self._has_led and self._line.starts[p] >= since
+
+    def _by_time(self, i: int) -> list[int]:
+        own = self._top(self._own_idle[self._line.calls[i].stage])
+        if own >= 0:
+            return [own]
+        container = self._container(i)
+        if container >= 0 and self.incoming[container]:
+            self.containers[container].append(i)
+            return [self.incoming[container][0].source]
+        latest = self._top(self._idle)
+        latest = latest if latest >= 0 else self._last
+        return [latest] if latest >= 0 else []
+
+    def _enter(self, i: int, edges: dict[int, Method]) -> None:
+        """Note that a call runs inside an agent used as a tool, when the agent's caller is among its causes."""
+        container = self._container(i) if edges and not self._continues_stage(i) else -1
+        if container >= 0 and any(edge.source in edges for edge in self.incoming[container]):
+            self.containers[container].append(i)
+
+    def _top(self, stack: list[int]) -> int:
+        while stack and stack[-1] in self._has_led:
+            stack.pop()
+        return stack[-1] if stack else -1
+
+    def _container(self, i: int) -> int:
+        """The innermost open tool or agent call of another stage that spans call ``i``, or -1."""
+        line = self._line
+        self._open = [t for t in self._open if line.ends[t] > line.starts[i]]
+        spanning = (
+            t
+            for t in reversed(self._open)
+            if line.ends[t] >= line.ends[i] and line.calls[t].stage != line.calls[i].stage
+        )
+        return next(spanning, -1)
+
+    def _inside(self, read: Sequence[int]) -> list[int]:
+        """What the agents used as tools ended with."""
+        return [p for t in read for p in self.containers.get(t, ()) if p not in self._has_led]
+
+    def _tools_of_sources(self, i: int, sources: Sequence[int]) -> list[int]:
+        """The last tool that a handing stage called in between."""
+        own, found = self._line.calls[i].stage, []
+        for source in sources:
+            stage = self._line.calls[source].stage
+            tools = self._tools.get(stage) if stage != own else None
+            if tools and self._line.starts[tools[-1]] >= self._line.ends[source]:
+                found.append(tools[-1])
+        return found
+
+    def _continues_stage(self, i: int) -> bool:
+        parent = self._links[i].parent
+        return parent >= 0 and self._line.calls[parent].stage == self._line.calls[i].stage
+
+    def _run(self, i: int) -> int:
+        """A stage-run: calls of one stage on one thread, or, content unknown, one after the other."""
+        call = self._line.calls[i]
+        if self._continues_stage(i):
+            return self.runs[self._links[i].parent]
+        own = [e.source for e in self.incoming[i] if self._line.calls[e.source].stage == call.stage]
+        models = [p for p in own if self._line.calls[p].kind == "model"]
+        return self.runs[models[-1]] if models and not call.blocks else i
+
+    def _stack(self, i: int, edges: dict[int, Method]) -> tuple[str, ...]:
+        stage = self._line.calls[i].stage
+        if self._continues_stage(i):
+            return self.stacks[self._links[i].parent]
+        if not edges:
+            return (stage,)
+        above = self.stacks[max(edges, key=lambda p: (self._line.ends[p], p))]
+        if stage in above:
+            return above[: above.index(stage) + 1]
+        return (*above[1 - _MAX_DEPTH :], stage)
+
+
+def _is_enough(producer: CallRecord, size: int) -> bool:
+    """Whether ``size`` characters of a call's answer are enough to say that it was handed on."""
+    whole = sum(block.size for block in producer.outputs)
+    if whole == 0:
+        return False
+    tokens = producer.output_tokens if producer.output_tokens is not None else whole / _CHARS_PER_TOKEN
+    return size >= _MIN_SHARE * whole or tokens * size / whole >= _MIN_TOKENS
