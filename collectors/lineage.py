@@ -10,6 +10,8 @@ Choices, where time is all there is:
 - A stage whose own last call led nowhere continues it, rather than a sibling's that ended later.
 - Beside other evidence, a call that started after all of it, descends from it and led nowhere comes between: a worker
   whose answer comes back reworded, or a reviewer whose criticism does.
+- An answer that a stage's earlier, ended run had already is quoted again, not handed over again, where another stage
+  leads here afresh (a validator sends the specialist back with the router's words).
 - Where every earlier call led somewhere, the latest-ending one leads here too: parallel siblings share a cause.
 - A tool or agent call that spans another stage's calls is an agent used as a tool (``containers``).
 """
@@ -21,7 +23,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from collectors.records import Block, CallRecord
+from collectors.answers import Answers
 from collectors.retries import Repeat
 from collectors.threads import Link
 from collectors.timeline import Timeline, takes_part
@@ -29,9 +31,6 @@ from collectors.timeline import Timeline, takes_part
 Method = Literal["explicit", "content", "temporal"]
 WEIGHTS: dict[Method, float] = {"explicit": 1.0, "content": 0.8, "temporal": 0.5}
 
-_MIN_TOKENS = 64
-_MIN_SHARE = 0.3
-_CHARS_PER_TOKEN = 4
 _MAX_DEPTH = 64  # stages remembered above a call
 
 
@@ -91,7 +90,8 @@ class _Weaver:
         self._below: dict[str, list[int]] = defaultdict(list)  # stage -> ended calls of stages it led to
         self._tools: dict[str, list[int]] = defaultdict(list)  # stage -> ended tool calls that nobody read yet
         self._open: list[int] = []  # tool and agent calls that may still be running
-        self._producer: dict[int, int] = {}  # digest of an answer -> the latest call that gave it
+        self._answers = Answers(line, links)
+        self._delivered: dict[tuple[int, str], int] = {}  # (call, stage) -> the first call of the stage it led to
         self._declared: dict[tuple[int, str], int] = {}  # (parent, stage) -> the call that named it
 
     def end(self, p: int) -> None:
@@ -107,8 +107,7 @@ class _Weaver:
         self._own_idle[call.stage].append(p)
         for stage in self.stacks[p][:-1]:
             self._below[stage].append(p)
-        for block in call.outputs:
-            self._producer[block.digest] = p
+        self._answers.keep(p)
 
     def arrive(self, i: int) -> None:
         """Find what led to call ``i``."""
@@ -146,7 +145,19 @@ class _Weaver:
         between = self._between(i, edges) if edges else self._by_time(i)
         for source in [*between, *self._inside(read), *read, *self._tools_of_sources(i, [*edges, *between])]:
             edges.setdefault(source, "temporal")
-        return edges
+        return self._without_stale(i, edges)
+
+    def _without_stale(self, i: int, edges: dict[int, Method]) -> dict[int, Method]:
+        """Leave out answers that an ended run of this stage had already, where another stage leads here afresh."""
+        calls, own = self._line.calls, self._line.calls[i].stage
+        stale = set()
+        for p, method in edges.items():
+            before = self._delivered.setdefault((p, own), i)
+            is_known = before != i and self._line.ends[before] <= self._line.starts[i]
+            if is_known and method == "content":
+                stale.add(p)
+        has_fresh = any(calls[p].kind == "model" and calls[p].stage != own for p in edges.keys() - stale)
+        return {p: method for p, method in edges.items() if p not in stale or not has_fresh}
 
     def _explicit(self, i: int) -> dict[int, Method]:
         call = self._line.calls[i]
@@ -178,21 +189,8 @@ class _Weaver:
 
     def _by_content(self, i: int) -> list[int]:
         """The thread's parent, and the calls whose answers are new to the thread here."""
-        link = self._links[i]
-        found = [link.parent] if link.parent >= 0 else []
-        brought: dict[int, int] = defaultdict(int)
-        for block in self._new_blocks(i):
-            producer = self._producer.get(block.digest)
-            if producer is not None and producer != link.parent:
-                brought[producer] += block.size
-        return found + [p for p, size in brought.items() if _is_enough(self._line.calls[p], size)]
-
-    def _new_blocks(self, i: int) -> Sequence[Block]:
-        blocks, link = self._line.calls[i].blocks, self._links[i]
-        if link.parent < 0 or link.shared:
-            return blocks[link.shared :]
-        before = {block.digest for block in self._line.calls[link.parent].blocks}
-        return [block for block in blocks if block.digest not in before]
+        parent = self._links[i].parent
+        return ([parent] if parent >= 0 else []) + self._answers.brought(i)
 
     def _between(self, i: int, edges: dict[int, Method]) -> list[int]:
         """Calls that led nowhere, started after all known causes, and descend from them."""
@@ -283,12 +281,3 @@ class _Weaver:
         if stage in above:
             return above[: above.index(stage) + 1]
         return (*above[1 - _MAX_DEPTH :], stage)
-
-
-def _is_enough(producer: CallRecord, size: int) -> bool:
-    """Whether ``size`` characters of a call's answer are enough to say that it was handed on."""
-    whole = sum(block.size for block in producer.outputs)
-    if whole == 0:
-        return False
-    tokens = producer.output_tokens if producer.output_tokens is not None else whole / _CHARS_PER_TOKEN
-    return size >= _MIN_SHARE * whole or tokens * size / whole >= _MIN_TOKENS
