@@ -45,10 +45,11 @@ class _Choice:
         content = delta.get("content")
         if isinstance(content, str):
             self.text.add(content)
+            if len(delta) == 1:
+                return  # as almost every delta
         elif content:
             self._take_parts(rows(content))
-        if len(delta) > 1:  # almost every delta is content alone
-            self._take_rest(delta)
+        self._take_rest(delta)
 
     def _take_rest(self, delta: Json) -> None:
         thought = delta.get("reasoning_content") or delta.get("reasoning")
