@@ -22,7 +22,7 @@ OWN_PRICES = {
         "output_per_million_usd": "3.60",
     },
 }
-"""Models of the operator's own; gpt-4.1, gpt-4.1-mini and claude-sonnet-4-5 are in the shipped price data."""
+"""Models of the operator's own; gpt-4.1, gpt-4.1-mini and claude-sonnet-4-6 are in the shipped price data."""
 PRICE_PER_CALL_USD = {MCP_UPSTREAM: "0.0005", ORDERS_UPSTREAM: "0.002"}
 
 

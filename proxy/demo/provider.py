@@ -56,7 +56,7 @@ class Provider:
     async def _answer(self, request: web.Request, wire: ModuleType) -> web.StreamResponse:
         try:
             question: Question = wire.read(orjson.loads(await request.read()))
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             return _refusal(wire, Failure(400, 0, f"the demo provider cannot read this request: {error!r}"))
         turn = self._next_turn(question.caller)
         if turn is None:

@@ -10,7 +10,7 @@ from proxy.demo.desk import Desk
 from proxy.demo.fleets import Fleet
 from proxy.demo.words import text
 
-ROUTER_MODEL, WRITER_MODEL = "gpt-4.1-mini", "claude-sonnet-4-5"
+ROUTER_MODEL, WRITER_MODEL = "gpt-4.1-mini", "claude-sonnet-4-6"
 MOST_ROUNDS = 3
 ORDERS_TOOL: ToolParam = {
     "name": "orders",
