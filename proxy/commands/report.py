@@ -1,0 +1,42 @@
+"""``orchtax report``: every session with its three taxes side by side."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated
+
+import typer
+
+from collectors.report import dump
+from proxy.commands.options import Config, Json, Url
+from proxy.commands.source import choose
+from proxy.settings_file import load
+
+HELP = """Show the orchestration tax of each session, in tokens, cost and latency.
+
+Examples: orchtax report --since 24h   |   orchtax report --session order-4711 --json
+"""
+
+
+def run(
+    as_json: Json = False,
+    since: Annotated[
+        str, typer.Option(metavar="SPAN", help="Sessions active within it: 30m, 24h, 7d, or since 2026-11-21T08:00Z.")
+    ] = "",
+    session: Annotated[str, typer.Option(metavar="ID", help="This session only.")] = "",
+    sort: Annotated[str, typer.Option(help="recent, tax, cost, tokens or duration.")] = "recent",
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="Sessions listed; totals count all.")] = 100,
+    url: Url = None,
+    config: Config = None,
+) -> None:
+    words = {"since": since, "session": session, "sort": sort, "limit": str(limit)}
+    report = asyncio.run(choose(url, load(config)).report(words))
+    if as_json:
+        typer.echo(dump(report, indent=True))
+    else:
+        from proxy.commands.report_view import show  # rich is slow to import and only needed here
+
+        show(report)
+    if not report.sessions:
+        typer.echo("orchtax: no session matches", err=True)
+        raise typer.Exit(1)
