@@ -63,7 +63,7 @@ class _SeenBefore:
     beside: Collection[str]
 
     def __contains__(self, stage: str) -> bool:
-        return self.first_ran[stage] < self.before and stage not in self.beside
+        return self.first_ran[stage] <= self.before and stage not in self.beside
 
 
 def _verdicts(judged: Judged) -> dict[int, bool]:
