@@ -143,9 +143,12 @@ class Answer:
             if len(self._choices) >= _MAX_PARTS:
                 return
             state = self._choices[key] = _Choice(self._allowance)
-        state.take(table(choice.get("delta") or choice.get("message")))
-        if choice.get("finish_reason"):
-            self._finish = label(choice["finish_reason"]) or self._finish
+        delta = choice.get("delta") or choice.get("message")
+        if isinstance(delta, dict):
+            state.take(delta)
+        finish = choice.get("finish_reason")
+        if finish:
+            self._finish = label(finish) or self._finish
 
     def observe(self, is_complete: bool) -> Observation:
         content = Content()

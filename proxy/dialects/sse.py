@@ -24,8 +24,11 @@ _BOM = b"\xef\xbb\xbf"
 
 def payload(block: bytes) -> bytes | None:
     """The data of one event (its lines end in LF, the blank line left off); None when it has no data field."""
-    if block.startswith(b"data: ") and b"\n" not in block:
+    first = block.find(b"\n")
+    if first < 0 and block.startswith(b"data: "):
         return block[6:]
+    if block.startswith(b"event: ") and block.startswith(b"data: ", first + 1) and block.find(b"\n", first + 1) < 0:
+        return block[first + 7 :]  # these two forms are nearly all there is
     data = [_value(line) for line in block.split(b"\n") if line.startswith(b"data:") or line == b"data"]
     return b"\n".join(data) if data else None
 
@@ -72,7 +75,7 @@ class Events:
         return self._data(blocks) + self._shrink()
 
     def _is_one_line(self, chunk: bytes) -> bool:
-        is_event = chunk.startswith(b"data: ") and chunk.endswith(b"\n\n") and len(chunk) <= self._max
+        is_event = chunk.startswith(b"data: ") and chunk.endswith(b"\n\n") and 8 < len(chunk) <= self._max
         return is_event and b"\r" not in chunk and not self._after_cr
 
     def finish(self) -> list[bytes]:
@@ -97,8 +100,8 @@ class Events:
         return self._shrink()
 
     def _shrink(self) -> list[bytes]:
-        # Two bytes above the bound may be line ends; the last byte is kept, to see a blank line that begins with it.
-        if len(self._held) > self._max + 2:
+        # Five bytes above the bound may be BOM and line ends; the last byte is kept, as a blank line may begin with it.
+        if len(self._held) > self._max + 5:
             self._is_skipping = True
             del self._held[:-1]
         return []

@@ -167,9 +167,10 @@ async def test_openai_reads_the_stream_as_the_meter_does(provider: TestServer) -
 
 async def test_anthropic_reads_the_stream_as_the_meter_does(provider: TestServer) -> None:
     url = str(provider.make_url("/anthropic/200"))
-    async with anthropic.AsyncAnthropic(base_url=url, api_key="k") as client, client.messages.stream(
-        model="m", max_tokens=5, messages=[{"role": "user", "content": "Hi"}]
-    ) as stream:
+    async with (
+        anthropic.AsyncAnthropic(base_url=url, api_key="k") as client,
+        client.messages.stream(model="m", max_tokens=5, messages=[{"role": "user", "content": "Hi"}]) as stream,
+    ):
         message = await stream.get_final_message()
     seen = metered("anthropic", MESSAGE_STREAM, {"model": "m", "stream": True})
     whole = message.model_dump(mode="json", exclude_none=True)

@@ -19,6 +19,9 @@ PIECES = [
     b"data:",
     b"data",
     b"event: x",
+    b"event: x\ndata: y",
+    b"data: \n\n",
+    b"data: a\n\n",
     b": c",
     b"id",
     b"a",
@@ -56,9 +59,10 @@ def test_events_are_those_of_the_standard_however_cut(stream: bytes, cuts: list[
     assert read(cut(stream, cuts)) == reference(stream)
 
 
-@given(streams, st.lists(st.integers(0, 150), max_size=10), st.integers(1, 20))
+@given(streams, st.lists(st.integers(0, 150), max_size=10), st.integers(1, 20), st.booleans())
 @settings(max_examples=300, deadline=None)
-def test_what_is_too_long_does_not_depend_on_cuts(stream: bytes, cuts: list[int], limit: int) -> None:
+def test_what_is_too_long_does_not_depend_on_cuts(stream: bytes, cuts: list[int], limit: int, has_bom: bool) -> None:
+    stream = b"\xef\xbb\xbf" * has_bom + stream
     assert read(cut(stream, cuts), limit) == read([stream], limit)
 
 
