@@ -185,7 +185,7 @@ _CALL_FIELDS = frozenset(f.name for f in fields(CallRecord))
 
 def encode(record: CallRecord) -> bytes:
     """One spool payload: JSON ``["call", {...}]``."""
-    return orjson.dumps(("call", record))
+    return orjson.dumps(("call", record), default=tuple)  # orjson leaves named tuples (Block) to the caller
 
 
 def decode(payload: bytes) -> CallRecord:

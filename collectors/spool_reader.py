@@ -82,6 +82,14 @@ def quarantine(directory: Path, name: str, data: bytes) -> bool:
     return True
 
 
+def move_aside(path: Path) -> None:
+    """Move a whole segment to ``quarantine/`` without reading it. It never raises: at worst the segment stays."""
+    folder = path.parent / QUARANTINE
+    with contextlib.suppress(OSError):
+        folder.mkdir(exist_ok=True)
+        path.rename(folder / path.name)
+
+
 def recover(directory: Path) -> Recovered:
     """Seal what dead writers left open, a torn tail cut off first. Live writers hold their lock and are left alone."""
     sealed = torn = 0

@@ -1,5 +1,6 @@
 -- Facts: one row a finished call, columns = fields of CallRecord (ts_ns is ts; blocks and outputs are parallel arrays).
 -- NULL is unknown, never zero. Money is integer nano-USD. Rows are only ever added.
+-- Synced at insert: the spool's copy is deleted once the insert returns.
 CREATE TABLE IF NOT EXISTS {database}.calls
 (
     ts DateTime64(6, 'UTC') CODEC(Delta(8), ZSTD(1)),
@@ -78,7 +79,8 @@ ENGINE = {MergeTree}
 PARTITION BY toYYYYMM(ts)
 ORDER BY (tenant, session_id, ts, call_id)
 TTL toDateTime(ts) + INTERVAL 400 DAY
-SETTINGS non_replicated_deduplication_window = 10000, ttl_only_drop_parts = 1;
+SETTINGS non_replicated_deduplication_window = 10000, ttl_only_drop_parts = 1,
+    fsync_after_insert = 1, fsync_part_directory = 1;
 
 -- Takes rows of calls and keeps none: an insert here loads everything that the first real insert needs.
 CREATE TABLE IF NOT EXISTS {database}.warm_up AS {database}.calls ENGINE = Null;

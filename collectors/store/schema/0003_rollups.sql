@@ -21,7 +21,8 @@ ENGINE = {AggregatingMergeTree}
 PARTITION BY toYYYYMM(hour)
 ORDER BY (tenant, hour, stage, upstream, model, kind)
 TTL hour + INTERVAL 400 DAY
-SETTINGS non_replicated_deduplication_window = 10000, ttl_only_drop_parts = 1;
+SETTINGS non_replicated_deduplication_window = 10000, ttl_only_drop_parts = 1,
+    fsync_after_insert = 1, fsync_part_directory = 1;
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS {database}.rollup_hour_stage_mv TO {database}.rollup_hour_stage AS
 SELECT
@@ -29,8 +30,9 @@ SELECT
     c.tenant AS tenant, c.stage AS stage, c.upstream AS upstream,
     ifNull(c.model, '') AS model, c.kind AS kind,
     count() AS calls,
-    countIf(c.outcome != 'ok') AS errors,
-    countIf(c.kind = 'model' AND c.cost_nano IS NULL) AS unpriced_calls,
+    countIf(c.outcome NOT IN ('ok', 'refused')) AS errors,
+    countIf(c.cost_nano IS NULL AND c.outcome != 'refused'
+            AND ifNull(c.input_tokens, 0) + ifNull(c.output_tokens, 0) > 0) AS unpriced_calls,
     sum(ifNull(c.input_tokens, 0)) AS input_tokens,
     sum(ifNull(c.output_tokens, 0)) AS output_tokens,
     sum(ifNull(c.cache_read_tokens, 0)) AS cache_read_tokens,
@@ -60,15 +62,17 @@ ENGINE = {AggregatingMergeTree}
 PARTITION BY toYYYYMM(day)
 ORDER BY (tenant, day, session_id)
 TTL day + INTERVAL 400 DAY
-SETTINGS non_replicated_deduplication_window = 10000, ttl_only_drop_parts = 1;
+SETTINGS non_replicated_deduplication_window = 10000, ttl_only_drop_parts = 1,
+    fsync_after_insert = 1, fsync_part_directory = 1;
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS {database}.rollup_day_session_mv TO {database}.rollup_day_session AS
 SELECT
     toDate(c.ts, 'UTC') AS day,
     c.tenant AS tenant, c.session_id AS session_id,
     count() AS calls,
-    countIf(c.outcome != 'ok') AS errors,
-    countIf(c.kind = 'model' AND c.cost_nano IS NULL) AS unpriced_calls,
+    countIf(c.outcome NOT IN ('ok', 'refused')) AS errors,
+    countIf(c.cost_nano IS NULL AND c.outcome != 'refused'
+            AND ifNull(c.input_tokens, 0) + ifNull(c.output_tokens, 0) > 0) AS unpriced_calls,
     sum(ifNull(c.input_tokens, 0)) AS input_tokens,
     sum(ifNull(c.output_tokens, 0)) AS output_tokens,
     sum(ifNull(c.cache_read_tokens, 0)) AS cache_read_tokens,
