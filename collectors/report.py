@@ -274,7 +274,7 @@ def _token_tax(row: Row, coverage: float | None) -> Tax[int]:
 
 def _cost_tax(row: Row, coverage: float | None) -> Tax[Decimal]:
     tax = divide("usd", {line: usd(row[f"{line}_nano"]) for line in LINES}, Decimal(0), _coverage_note(coverage))
-    return tax if not row["unpriced_calls"] or tax.note else _with_note(tax, f"{row['unpriced_calls']} unpriced calls")
+    return tax if not row["unpriced_calls"] or tax.note else _with_note(tax, _unpriced(row["unpriced_calls"]))
 
 
 def _latency_tax(row: Row) -> Tax[int]:
@@ -284,6 +284,10 @@ def _latency_tax(row: Row) -> Tax[int]:
 
 def _coverage_note(coverage: float | None) -> str:
     return INSUFFICIENT if coverage is not None and coverage < ENOUGH_COVERAGE else ""
+
+
+def _unpriced(calls: int) -> str:
+    return f"{calls} call{'' if calls == 1 else 's'} without a known price left out"
 
 
 def _with_note(tax: Tax[Decimal], note: str) -> Tax[Decimal]:
