@@ -41,4 +41,5 @@ async def _interruptible(options: Options) -> int:
         loop.add_signal_handler(number, show.cancel)
     with suppress(asyncio.CancelledError):
         return await show
+    sys.stderr.write("Interrupted; everything that the demo started has ended.\n")
     return INTERRUPTED

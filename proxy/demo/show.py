@@ -55,7 +55,7 @@ class Show:
 
     async def play(self) -> int:
         """Everything, in order; whatever was started is ended on every way out."""
-        folder = Path(tempfile.mkdtemp(prefix="orchtax-demo-"))
+        folder, code = Path(tempfile.mkdtemp(prefix="orchtax-demo-")), 1
         try:
             async with self._set(folder) as stage:
                 self._out.print(f"orchtax serves on {stage.proxy_url}, its page is {stage.admin_url}")
@@ -63,12 +63,14 @@ class Show:
                 code = await self._show_books(stage)
                 if self._options.stays:
                     await self._stay(stage)
-                return code
+        except asyncio.CancelledError:
+            code = 0
+            raise
         except ProcessFailed as failed:
-            self._out.print(f"The demo cannot run: {failed}", style="red", markup=False)
-            return 1
+            self._out.print(f"The demo cannot run: {failed}", style="red", markup=False, soft_wrap=True)
         finally:
-            self._leave(folder)
+            self._leave(folder, code)
+        return code
 
     @asynccontextmanager
     async def _set(self, folder: Path) -> AsyncIterator[Stage]:
@@ -108,7 +110,7 @@ class Show:
         self._out.print("Waiting until every call is in the store …")
         report, missing = await books.settled_report(stage.admin_url, stage.journal, BOOKS_S)
         if report is None:
-            raise ProcessFailed(f"no report from {stage.admin_url} within {BOOKS_S:.0f} s; see {stage.folder}")
+            raise ProcessFailed(f"no report from {stage.admin_url} within {BOOKS_S:.0f} s")
         if missing:
             self._out.print(f"The books differ from what the servers saw for: {', '.join(missing)}", style="red")
         figures = summary.figures(report, self._fleets)
@@ -127,8 +129,9 @@ class Show:
         except asyncio.CancelledError:
             self._out.print("Ending …")
 
-    def _leave(self, folder: Path) -> None:
-        if self._options.keep:
+    def _leave(self, folder: Path, code: int) -> None:
+        """What went wrong can be looked into: a failed run leaves its folder too."""
+        if self._options.keep or code:
             self._out.print(f"Data, logs and journal are kept in {folder}", soft_wrap=True)
         else:
             shutil.rmtree(folder, ignore_errors=True)
