@@ -15,12 +15,13 @@ import xxhash
 from collectors.pricing import Prices
 from collectors.records import Attribution, CallRecord, Cost, Outcome, Usage, UsageSource
 from collectors.tokens import TokenCounter, estimate
-from proxy.call import Call
+from proxy.call import Call, Tally
 from proxy.dialects import Described, Observation, Prompt
 from proxy.routes import Destination
 
 _RETRY_KEYS = ("Idempotency-Key", "amz-sdk-invocation-id")
-MAX_COUNTED = 2 * 1024 * 1024
+_SPOKEN = frozenset({"system", "user", "assistant", "tool_result"})
+MAX_COUNTED = 512 * 1024
 """Characters beyond which a text is estimated: counting must not hold an answer's last byte."""
 
 
@@ -41,7 +42,7 @@ def usage_of(
     counted_in = reported.input_tokens
     source: UsageSource = "estimated" if not is_whole else "counted"
     if counted_in is None:
-        counted_in, exact = _tokens(described.model, prompt.texts, counter)
+        counted_in, exact = _tokens(described.model, prompt.texts, counter, _messages(prompt))
         source = source if exact else "estimated"
     counted_out, exact = _tokens(seen.model or described.model, (seen.text,), counter)
     if is_whole and reported.output_tokens is not None:
@@ -58,12 +59,19 @@ def needs_counting(described: Described, seen: Observation) -> bool:
     return described.kind == "model" and not is_reported
 
 
-def _tokens(model: str | None, texts: tuple[str, ...], counter: TokenCounter | None) -> tuple[int, bool]:
+def _messages(prompt: Prompt) -> int:
+    """Messages of a prompt, near enough: one a part of text."""
+    return sum(block.kind in _SPOKEN for block in prompt.blocks)
+
+
+def _tokens(
+    model: str | None, texts: tuple[str, ...], counter: TokenCounter | None, messages: int | None = None
+) -> tuple[int, bool]:
+    """``(tokens, whether they were counted with the model's own tokenizer)``; ``messages`` adds the chat's framing."""
     characters = sum(map(len, texts))
     if counter is None or characters > MAX_COUNTED:
         return estimate(characters), False
-    count, is_own_tokenizer = counter.count(model, texts)
-    return count, is_own_tokenizer
+    return counter.count(model, texts) if messages is None else counter.count_chat(model, messages, texts)
 
 
 def cost_of(
@@ -92,10 +100,22 @@ class Books:
     counter: TokenCounter
 
 
-def record_of(call: Call, outcome: Outcome, books: Books) -> CallRecord:
+def settle(call: Call, outcome: Outcome, books: Books, tally: Tally) -> None:
+    """Work out tokens and money into ``call.usage`` and ``call.cost``; each stays unknown when it cannot be had. A call
+    that the upstream did not take has neither."""
+    if not call.is_answered or call.seen is None:
+        return
+    model, seen = call.described.model, call.seen
+    with tally.measuring("usage"):
+        counter = books.counter if books.counter.is_ready(model) else None
+        call.usage = usage_of(call.described, call.prompt or Prompt(), seen, outcome, counter)
+    with tally.measuring("price"):
+        call.cost = cost_of(books.prices, call.route.destination, (model, seen.model), call.usage, call.ts_ns)
+
+
+def record_of(call: Call, outcome: Outcome, worker: str) -> CallRecord:
     """The record of a finished call, from what the steps left in it."""
     described, to, seen = call.described, call.route.destination, call.seen or Observation(is_complete=False)
-    usage, cost = _tokens_and_money(call, seen, outcome, books)
     return CallRecord(
         call_id=call.call_id,
         ts_ns=call.ts_ns,
@@ -104,7 +124,7 @@ def record_of(call: Call, outcome: Outcome, books: Books) -> CallRecord:
         dialect=call.dialect.name,
         outcome=outcome,
         status=call.status,
-        worker=books.worker,
+        worker=worker,
         method=call.request.method,
         path=call.route.path,
         operation=described.operation,
@@ -125,21 +145,9 @@ def record_of(call: Call, outcome: Outcome, books: Books) -> CallRecord:
         **_attribution(call.attribution, seen, to),
         **_retry_marks(call),
         **_times(call),
-        **_usage_fields(usage),
-        **_cost_fields(cost),
+        **_usage_fields(call.usage),
+        **_cost_fields(call.cost),
     )
-
-
-def _tokens_and_money(
-    call: Call, seen: Observation, outcome: Outcome, books: Books
-) -> tuple[Usage | None, Cost | None]:
-    """A call that the upstream did not take has neither, unless its answer says otherwise."""
-    if not call.is_answered:
-        return None, None
-    model = call.described.model
-    counter = books.counter if books.counter.is_ready(model) else None
-    usage = usage_of(call.described, call.prompt or Prompt(), seen, outcome, counter)
-    return usage, cost_of(books.prices, call.route.destination, (model, seen.model), usage, call.ts_ns)
 
 
 def _attribution(who: Attribution, seen: Observation, to: Destination) -> dict[str, Any]:

@@ -14,12 +14,18 @@ import os
 import signal
 import socket
 import sys
+import time
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from proxy.settings import Settings
+from collectors.fleet import FleetStatus, SpoolHealth, StoreHealth, WorkerFleet
+from proxy.settings import Settings, split_listen
+
+if TYPE_CHECKING:
+    from collectors.service import CollectorStatus
 
 log = logging.getLogger(__name__)
 _STATUS_S = 1.0
@@ -102,6 +108,64 @@ async def worker(boot: Boot, parent: Parent) -> None:
 
 async def collector(boot: Boot, parent: Parent) -> None:
     """The measuring plane's process."""
+    from aiohttp import web
+
+    from collectors.admin import AdminApp
+    from collectors.export.prometheus import Metrics
+    from collectors.page import load_page
+    from collectors.roles import RoleRules
+    from collectors.service import Collector
+    from collectors.sessions import analyse
+    from collectors.store.clickhouse import Store
+
+    settings, metrics, started_ns = boot.settings, Metrics(), time.time_ns()
+    token = settings.admin.token.get_secret_value() if settings.admin.token else None
+    rules = RoleRules.of({name: stage.role for name, stage in settings.stages.items()})
+    data_dir, url = Path(settings.data_dir), settings.store.url.get_secret_value()
+    async with AsyncExitStack() as stack:
+        intake = Collector(
+            data_dir / "spool",
+            lambda: Store.open(url, data_dir / "store"),
+            lambda calls, number: analyse(calls, rules, number),
+        )
+        admin = AdminApp(
+            store=lambda: intake.store if intake.status.state == "ready" else None,
+            status=lambda: fleet_status(boot, parent.fleet, intake.status, started_ns),
+            metrics=metrics.exposition,
+            page=load_page(),
+            listen_host=split_listen(settings.admin.listen)[0],
+            token=token,
+        )
+        runner = web.AppRunner(admin.build(), access_log=None, handle_signals=False)
+        await runner.setup()
+        stack.push_async_callback(runner.cleanup)
+        await web.SockSite(runner, boot.listening()).start()
+        await intake.start()
+        stack.push_async_callback(intake.stop)
+        await parent.stop.wait()
+
+
+def fleet_status(boot: Boot, fleet: dict[str, Any], intake: CollectorStatus, started_ns: int) -> FleetStatus:
+    """The supervisor's last word on the workers, and the collector's own state, as the admin API shows them."""
+    workers = fleet.get("workers", [])
+    return FleetStatus(
+        version=version("orchtax"),
+        started_ns=started_ns,
+        workers=WorkerFleet(
+            wanted=boot.settings.workers,
+            ready=0 if fleet.get("is_stopping") else sum(worker["state"] == "ready" for worker in workers),
+            restarts=sum(worker["deaths"] for worker in workers),
+            dropped_records=sum(worker.get("spool", {}).get("dropped", 0) for worker in workers),
+        ),
+        store=StoreHealth(intake.state, intake.last_error),
+        spool=SpoolHealth(
+            segments=intake.waiting_segments,
+            bytes=intake.spool_bytes,
+            oldest_age_s=intake.oldest_segment_age_s if intake.waiting_segments else None,
+            quarantined=intake.quarantined,
+        ),
+        listen=boot.settings.listen,
+    )
 
 
 class Parent:

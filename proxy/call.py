@@ -10,7 +10,7 @@ from types import TracebackType
 
 from aiohttp import web
 
-from collectors.records import Attribution
+from collectors.records import Attribution, Cost, Usage
 from proxy.decoding import Decoder
 from proxy.dialects import Described, Dialect, Meter, Observation, Prompt
 from proxy.routes import Route
@@ -47,6 +47,8 @@ class Call:
     meter: Meter | None = None
     decoder: Decoder | None = None
     seen: Observation | None = None
+    usage: Usage | None = None
+    cost: Cost | None = None
     is_booked: bool = False
 
     @staticmethod

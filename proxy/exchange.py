@@ -17,7 +17,7 @@ from multidict import CIMultiDict
 
 from collectors.records import Outcome, encode
 from collectors.spool import SpoolWriter
-from proxy.account import Books, record_of
+from proxy.account import Books, record_of, settle
 from proxy.call import Call, Tally
 from proxy.dialects import Dialect, Fault, choose
 from proxy.identity import Identity, forwarded
@@ -145,10 +145,11 @@ class Exchange:
         if call is None or call.is_booked:
             return
         call.is_booked = True
+        self._p.measure.digest(call)
+        self._p.measure.seen(call)
+        settle(call, outcome, self._p.books, self._p.tally)
         with self._p.tally.measuring("book"):
-            self._p.measure.digest(call)
-            self._p.measure.seen(call)
-            self._p.spool.append(encode(record_of(call, outcome, self._p.books)))
+            self._p.spool.append(encode(record_of(call, outcome, self._p.books.worker)))
             self._p.tally.booked += 1
 
     def _refuse(

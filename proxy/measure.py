@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from aiohttp import web
 
 from collectors.tokens import TokenCounter
-from proxy.account import needs_counting
+from proxy.account import MAX_COUNTED, needs_counting
 from proxy.call import Call, Tally
 from proxy.decoding import decoder_for
 from proxy.dialects import Described, Dialect, Observation, Prompt, RequestHead, StreamFilter
@@ -94,13 +94,20 @@ class Measure:
         return call.seen
 
     async def count_if_untold(self, call: Call) -> None:
-        """Where a whole answer came without usage, wait for the tokenizer, though not long."""
-        model = call.described.model
-        if not call.is_answered or not needs_counting(call.described, self.seen(call)) or self._counter.is_ready(model):
+        """Where a whole answer came without usage, count its tokens in a thread, though not for long: booking then
+        finds the counts ready, or estimates."""
+        seen = self.seen(call)
+        if not call.is_answered or not needs_counting(call.described, seen):
             return
-        with self._tally.measuring("tokenizer"):
-            await asyncio.wait({asyncio.ensure_future(asyncio.to_thread(self._warm, model))}, timeout=_COUNT_DEADLINE_S)
+        texts = (*self.digest(call).texts, seen.text)
+        if sum(map(len, texts)) <= MAX_COUNTED:
+            counting = asyncio.ensure_future(asyncio.to_thread(self._count, call.described.model, texts))
+            await asyncio.wait({counting}, timeout=_COUNT_DEADLINE_S)
 
     def _warm(self, model: str | None) -> None:
         with self._tally.measuring("tokenizer"):
             self._counter.warm(model)
+
+    def _count(self, model: str | None, texts: tuple[str, ...]) -> None:
+        with self._tally.measuring("tokenizer"):
+            self._counter.count(model, texts)

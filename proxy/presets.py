@@ -4,7 +4,8 @@
 ``api`` is the wire format family that dialects claim, ``provider`` the id in genai-prices, ``ask_usage`` whether the
 server accepts ``stream_options.include_usage`` (Mistral answers 422 to unknown fields; it reports usage unasked).
 Sources: the vendors' API references, November 2026. Azure, Vertex and self-hosted servers have no common address:
-their ``base_url`` is the operator's to give.
+their ``base_url`` is the operator's to give. What runs on one's own machine (``ollama``, ``vllm``) has a provider id
+that no price data knows: a local ``mistral:7b`` must not be booked at the vendor's price.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ PRESETS: dict[str, dict[str, Any]] = {
     "deepseek": {"base_url": "https://api.deepseek.com", "api": "openai", "provider": "deepseek", "ask_usage": True},
     "xai": {"base_url": "https://api.x.ai", "api": "openai", "provider": "x-ai", "ask_usage": True},
     "cohere": {"base_url": "https://api.cohere.com", "api": "cohere", "provider": "cohere"},
-    "ollama": {"base_url": "http://127.0.0.1:11434", "api": "ollama", "provider": "", "ask_usage": True},
-    "vllm": {"base_url": "http://127.0.0.1:8000", "api": "openai", "provider": "", "ask_usage": True},
+    "ollama": {"base_url": "http://127.0.0.1:11434", "api": "ollama", "provider": "ollama", "ask_usage": True},
+    "vllm": {"base_url": "http://127.0.0.1:8000", "api": "openai", "provider": "vllm", "ask_usage": True},
     "together": {"base_url": "https://api.together.xyz", "api": "openai", "provider": "together", "ask_usage": True},
     "fireworks": {"base_url": "https://api.fireworks.ai", "api": "openai", "provider": "fireworks", "ask_usage": True},
     "cerebras": {"base_url": "https://api.cerebras.ai", "api": "openai", "provider": "cerebras", "ask_usage": True},

@@ -124,10 +124,11 @@ class Supervisor:
         self._sockets = [*data, admin]
         common = {"settings": reveal(settings), "salt": self._data_dir.salt().hex()}
         for index, sock in enumerate(data):
-            self.workers.append(
-                Child(f"worker-{index}", {**common, "role": "worker", "fd": sock.fileno()}, sock.fileno())
-            )
-        self.collector = Child("collector", {**common, "role": "collector", "fd": admin.fileno()}, admin.fileno())
+            name = f"worker-{index}"
+            boot = {**common, "role": "worker", "name": name, "fd": sock.fileno()}
+            self.workers.append(Child(name, boot, sock.fileno()))
+        boot = {**common, "role": "collector", "name": "collector", "fd": admin.fileno()}
+        self.collector = Child("collector", boot, admin.fileno())
 
     def addresses(self) -> tuple[str, str]:
         """Data and admin address as bound, ``host:port``."""
@@ -204,6 +205,7 @@ class Supervisor:
     async def _drain(self, watches: list[asyncio.Task[None]]) -> int:
         self._is_stopping = True
         self._changed.set()
+        log.info("draining: open calls get %g s", self._settings.drain_s)
         for sock in self._sockets[:-1]:
             sock.close()
         *workers, collector = watches

@@ -27,8 +27,8 @@ Respond = Callable[[Seen], AsyncIterator[bytes]]
 
 @dataclass(slots=True)
 class Upstream:
-    """``url`` to point at; ``respond`` may be exchanged between requests; ``seen`` fills with every request. ``gone`` counts connections that the other side cut
-    while an answer was being written."""
+    """``url`` to point at; ``respond`` may be exchanged between requests; ``seen`` fills with every request; ``gone``
+    counts connections that the other side cut while an answer was being written."""
 
     respond: Respond
     url: str = ""
@@ -61,7 +61,7 @@ async def upstream(respond: Respond) -> AsyncIterator[Upstream]:
             writer.close()
 
     server = await asyncio.start_server(connected, "127.0.0.1", 0, limit=2**20)
-    state.url = "http://127.0.0.1:{}".format(server.sockets[0].getsockname()[1])
+    state.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     try:
         yield state
     finally:
