@@ -73,12 +73,15 @@ def _taxes(taxes: Sequence[TaxByUnit]) -> TaxByUnit:
 def table(all_figures: Sequence[FleetFigures]) -> Table:
     """One column a fleet; per-session figures are means."""
     shown = Table(title="Orchestration tax by pattern", title_justify="left", caption_justify="left")
-    shown.caption = "Scripted answers, true token counts. Shares are of tokens unless the row says otherwise."
-    shown.add_column("")
+    shown.caption = (
+        "Amounts are means a session; tax lines and the multiple are of tokens. The answers are scripted, token "
+        "counts are true for them."
+    )
+    shown.add_column("", no_wrap=True)
     for figure in all_figures:
         shown.add_column(figure.fleet, justify="right")
     for label, values in _rows(all_figures):
-        shown.add_row(label, *values, end_section=label in {"seconds a session", "tax multiple, tokens"})
+        shown.add_row(label, *values, end_section=label in {"seconds", "multiple"})
     return shown
 
 
@@ -87,19 +90,19 @@ def _rows(all_figures: Sequence[FleetFigures]) -> list[tuple[str, list[str]]]:
     return [
         ("recognised as", [", ".join(x.patterns) or "-" for x in f]),
         ("sessions", [str(x.sessions) for x in f]),
-        ("calls a session", [_mean(x.calls, x.sessions, "{:.1f}") for x in f]),
-        ("input tokens a session", [_mean(x.input_tokens, x.sessions, "{:,.0f}") for x in f]),
-        ("of them from the cache", [_mean(x.cache_read_tokens, x.sessions, "{:,.0f}") for x in f]),
-        ("output tokens a session", [_mean(x.output_tokens, x.sessions, "{:,.0f}") for x in f]),
-        ("cost a session, USD", [_mean(x.cost_usd, x.sessions, "{:.5f}") for x in f]),
-        ("seconds a session", [_mean(x.wall_us / 1e6, x.sessions, "{:.2f}") for x in f]),
-        ("tax share, tokens", [_share(x.tax.tokens) for x in f]),
-        ("tax share, cost", [_share(x.tax.cost) for x in f]),
-        ("tax share, latency", [_share(x.tax.latency) for x in f]),
-        ("tax multiple, tokens", [_multiple(x.tax.tokens) for x in f]),
+        ("calls", [_mean(x.calls, x.sessions, "{:.1f}") for x in f]),
+        ("input tokens", [_mean(x.input_tokens, x.sessions, "{:,.0f}") for x in f]),
+        ("  from cache", [_mean(x.cache_read_tokens, x.sessions, "{:,.0f}") for x in f]),
+        ("output tokens", [_mean(x.output_tokens, x.sessions, "{:,.0f}") for x in f]),
+        ("cost, USD", [_mean(x.cost_usd, x.sessions, "{:.5f}") for x in f]),
+        ("seconds", [_mean(x.wall_us / 1e6, x.sessions, "{:.2f}") for x in f]),
+        ("tax of tokens", [_share(x.tax.tokens) for x in f]),
+        ("tax of cost", [_share(x.tax.cost) for x in f]),
+        ("tax of latency", [_share(x.tax.latency) for x in f]),
+        ("multiple", [_multiple(x.tax.tokens) for x in f]),
         *((f"  {line}", [_line(x.tax.tokens, line) for x in f]) for line in TAX_LINES),
-        ("handoffs a session", [_mean(x.handoffs, x.sessions, "{:.1f}") for x in f]),
-        ("retries a session", [_mean(x.retries, x.sessions, "{:.1f}") for x in f]),
+        ("handoffs", [_mean(x.handoffs, x.sessions, "{:.1f}") for x in f]),
+        ("retries", [_mean(x.retries, x.sessions, "{:.1f}") for x in f]),
     ]
 
 
