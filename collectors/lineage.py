@@ -8,7 +8,7 @@ Choices, where time is all there is:
 
 - A declared parent names where a stage-run came from; on later calls of the run it says nothing new.
 - A stage whose own last call led nowhere continues it, rather than a sibling's that ended later.
-- Beside other evidence, a call that started after all of it, descends from it and led nowhere comes between: a worker
+- Beside content, a call that started after all of it, descends from it and led nowhere comes between: a worker
   whose answer comes back reworded, or a reviewer whose criticism does.
 - An answer that a stage's earlier, ended run had already is quoted again, not handed over again, where another stage
   leads here afresh (a validator sends the specialist back with the router's words).
@@ -198,6 +198,8 @@ class _Weaver:
         found = []
         if self._continues_stage(i):
             found = [p for p in self._below.pop(own, []) if self._comes_between(p, self._line.ends[parent])]
+        if "explicit" in edges.values():
+            return found  # who is named needs no guess
         since = max(self._line.ends[p] for p in edges)
         for stage in {self._line.calls[p].stage for p in edges} - ({own} if found else set()):
             below = self._below[stage]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from collectors.records import Block, BlockKind, CallRecord
@@ -82,29 +82,41 @@ class _Seen:
         return Link(parent, self.links[parent].thread, shared)
 
     def _parent_by_content(self, call: CallRecord) -> int:
-        tried: set[int] = set()
+        """The candidate of which most stands in the prompt; of equals one of the same stage, then the latest."""
+        found: dict[int, int] = {}  # candidate -> how many of its messages stand, 0 when too few
+        for p in self._candidates(call, found):
+            found[p] = self._standing(call, p)
+            if found[p] and _is_prefix(self._calls[p], call):
+                return p
+        best = max(found, key=lambda p: (found[p], self._calls[p].stage == call.stage, p), default=-1)
+        return best if best >= 0 and found[best] else -1
+
+    def _candidates(self, call: CallRecord, found: dict[int, int]) -> Iterator[int]:
+        """Who last brought what stands in the prompt, from its end, and what those that do not fit continue."""
         for block in reversed(call.blocks):
             p = -1 if block.kind in SCAFFOLD else self._brought_by.get(block.digest, -1)
-            while p >= 0 and p not in tried:
-                if len(tried) == _MAX_CANDIDATES:
-                    return -1
-                tried.add(p)
-                if self._continues(call, p):
-                    return p
-                p = self.links[p].parent
-        return -1
+            while p >= 0 and p not in found:
+                if len(found) == _MAX_CANDIDATES:
+                    return
+                yield p
+                p = -1 if found[p] else self.links[p].parent
 
-    def _continues(self, call: CallRecord, p: int) -> bool:
+    def _standing(self, call: CallRecord, p: int) -> int:
         before = self._calls[p]
         answer = [block.digest for block in before.outputs]
         total = self._messages[p] + len(answer)
         needed = CONTINUES_SHARE * total
-        if before.blocks and call.blocks[: len(before.blocks)] == before.blocks:
-            rest = call.blocks[len(before.blocks) :]
-            return total > 0 and self._messages[p] + _in_order(answer, _messages(rest)) >= needed
-        if total == 0 or len(call.blocks) < needed:
-            return False
-        return _in_order(_messages(before.blocks) + answer, _messages(call.blocks)) >= needed
+        if len(call.blocks) < needed:
+            return 0
+        if _is_prefix(before, call):
+            count = self._messages[p] + _in_order(answer, _messages(call.blocks[len(before.blocks) :]))
+        else:
+            count = _in_order(_messages(before.blocks) + answer, _messages(call.blocks))
+        return count if count >= needed else 0
+
+
+def _is_prefix(before: CallRecord, call: CallRecord) -> bool:
+    return bool(before.blocks) and call.blocks[: len(before.blocks)] == before.blocks
 
 
 def _has_thread(call: CallRecord) -> bool:

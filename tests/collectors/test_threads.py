@@ -84,3 +84,14 @@ def test_tools_and_refused_calls_stand_alone() -> None:
     same = {"blocks": (*HISTORY, ANSWER)}
     assert parents(first, model("b", "agent", 10, 5, kind="agent", **same))["b"] == -1
     assert parents(first, model("b", "agent", 10, 5, outcome="refused", **same))["b"] == -1
+
+
+def test_most_messages_win_over_the_latest_call() -> None:
+    """A reviewer saw only the draft: what comes after continues the writer, who saw the request too."""
+    request, draft = say("user", "write"), say("assistant", "draft")
+    writer = model("a", "writer", 0, 5, blocks=(request,), outputs=(draft,))
+    reviewer = model("r", "reviewer", 10, 5, blocks=(draft,))
+    assert (
+        parents(writer, reviewer, model("b", "writer", 20, 5, blocks=(request, draft, say("user", "shorter"))))["b"]
+        == 0
+    )
