@@ -17,7 +17,7 @@ from uuid import uuid4
 import orjson
 
 from collectors import spool_reader
-from collectors.figures import SessionAnalysis
+from collectors.figures import Handoff, Receipt, SessionAnalysis
 from collectors.live import LiveSession, LiveSessions, SessionKey
 from collectors.records import CallRecord, decode
 from collectors.store.clickhouse import Store
@@ -131,12 +131,8 @@ class Intake:
             analysis = await self._analysis(key, session)
             if analysis is None:
                 continue
-            edges = {Edge(h.from_call, h.to_call) for h in analysis.handoffs}
-            gone = session.stored_edges - edges
-            stored = session.stored_receipts
-            receipts += [receipt_row(r) for r in analysis.receipts if stored.get(r.call_id) != replace(r, version=0)]
-            handoffs += [handoff_row(h) for h in analysis.handoffs]
-            handoffs += [tombstone(key.session_id, edge, self._version) for edge in gone]
+            receipts += [receipt_row(receipt) for receipt in _changed_receipts(session, analysis)]
+            handoffs += _handoff_rows(key.session_id, session, analysis)
             sessions.append(session_row(analysis.session))
             done.append((session, analysis))
         await self._insert_derived("receipts", RECEIPT_COLUMNS, receipts)
@@ -144,7 +140,7 @@ class Intake:
         await self._insert_derived("sessions", SESSION_COLUMNS, sessions)
         for session, analysis in done:
             session.stored_receipts = {r.call_id: replace(r, version=0) for r in analysis.receipts}
-            session.stored_edges = frozenset(Edge(h.from_call, h.to_call) for h in analysis.handoffs)
+            session.stored_handoffs = {_edge(h): replace(h, version=0) for h in analysis.handoffs}
 
     async def heal(self, since_ns: int) -> int:
         """Analyse sessions whose stored analysis is missing or behind their calls; how many there were."""
@@ -197,7 +193,7 @@ class Intake:
             session = LiveSession()
             rows = await self._store.query("calls_of_session", tenant=key.tenant, session=key.session_id)
             edges = await self._store.query("handoff_edges", session=key.session_id)
-            session.stored_edges = frozenset(Edge(row["from_call"], row["to_call"]) for row in edges)
+            session.stored_handoffs = {Edge(row["from_call"], row["to_call"]): None for row in edges}
             for row in rows:
                 session.add(call_record(row))
             self._live.put(key, session)
@@ -220,3 +216,22 @@ class Intake:
         except StoreRejected:
             self._tally.analysis_errors += 1
             log.exception("%d rows of %s were refused; the facts are stored", len(rows), table)
+
+
+def _changed_receipts(session: LiveSession, analysis: SessionAnalysis) -> list[Receipt]:
+    """Those that the store does not hold already: a long session is not written again for each of its calls."""
+    stored = session.stored_receipts
+    return [r for r in analysis.receipts if stored.get(r.call_id) != replace(r, version=0)]
+
+
+def _handoff_rows(session_id: str, session: LiveSession, analysis: SessionAnalysis) -> list[tuple[object, ...]]:
+    """New and changed handoffs, and tombstones for those that this analysis no longer sees."""
+    stored = session.stored_handoffs
+    found = {_edge(h) for h in analysis.handoffs}
+    changed = [handoff_row(h) for h in analysis.handoffs if stored.get(_edge(h)) != replace(h, version=0)]
+    version = analysis.session.version
+    return changed + [tombstone(session_id, edge, version) for edge in stored if edge not in found]
+
+
+def _edge(handoff: Handoff) -> Edge:
+    return Edge(handoff.from_call, handoff.to_call)

@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from collectors.figures import Receipt
+from collectors.figures import Handoff, Receipt
 from collectors.records import Block, CallRecord
 from collectors.store.rows import Edge
 
@@ -32,7 +32,7 @@ class LiveSession:
     calls: dict[str, CallRecord] = field(default_factory=dict)
     blocks: dict[Block, Block] = field(default_factory=dict)
     stored_receipts: dict[str, Receipt] = field(default_factory=dict)  # version 0, to be compared
-    stored_edges: frozenset[Edge] = frozenset()
+    stored_handoffs: dict[Edge, Handoff | None] = field(default_factory=dict)  # None: stored, but not known how
     bytes: int = 0
 
     def add(self, record: CallRecord) -> None:
