@@ -108,10 +108,13 @@ def _is_hierarchical(traffic: Traffic, stages: set[str], edges: Sequence[Edge]) 
 def _is_parallel(traffic: Traffic, stages: set[str], edges: Sequence[Edge]) -> bool:
     """Runs of one cause, or of none, that overlap by more than 50 ms and 5 % of the shorter."""
     spans = run_spans(traffic.line, traffic.graph)
+    first = _first_sendings(traffic)
+    once = set(first)
     by_cause: dict[int, set[int]] = defaultdict(set)
     for edge in edges:
-        by_cause[edge.source].add(traffic.graph.runs[edge.target])
-    for i in _first_sendings(traffic):
+        if edge.target in once:
+            by_cause[edge.source].add(traffic.graph.runs[edge.target])
+    for i in first:
         if not traffic.graph.incoming[i] and traffic.stage(i) in stages:
             by_cause[-1].add(traffic.graph.runs[i])
     return any(_overlap([spans[run] for run in runs]) for runs in by_cause.values())
