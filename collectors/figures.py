@@ -101,7 +101,7 @@ class SessionFigures:
     pattern: Pattern
     pattern_confidence: float
     calls: int
-    model_calls: int
+    model_calls: int  # without those that the provider turned away with an error and no usage
     reported_calls: int  # model calls whose usage the provider reported: coverage = reported / model calls
     unpriced_calls: int
     failed_calls: int

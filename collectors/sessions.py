@@ -73,7 +73,7 @@ def _figures(
 ) -> SessionFigures:
     calls = line.calls
     sent = [call for call in calls if call.outcome != "refused"]
-    models = [call for call in sent if call.kind == "model"]
+    models = [call for call in sent if call.kind == "model" and not _is_turned_away(call)]
     surest = max(calls, key=lambda call: call.session_confidence)
     return SessionFigures(
         session_id=calls[0].session_id,
@@ -104,6 +104,12 @@ def _figures(
         barrier_us=shape.barrier_us,
         **{f"latency_{name}_us": length for name, length in shape.path.lines_us.items()},
     )
+
+
+def _is_turned_away(call: CallRecord) -> bool:
+    """The provider answered with an error and no usage (429, 5xx): nothing was spent that it could have reported, so
+    the call says nothing about coverage (**choice**). A call that timed out or broke off may have spent: it counts."""
+    return call.status is not None and call.status >= 400 and call.usage_source == "none"
 
 
 def _first(values: Iterable[str]) -> str:
