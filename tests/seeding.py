@@ -4,13 +4,22 @@ functions, put into a real store through ``Store.insert``."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from typing import Any
 
 from collectors.figures import LINES, TAX_LINES, Handoff, Receipt, SessionAnalysis, SessionFigures
 from collectors.records import CallRecord, Kind, Outcome, Role
 from collectors.store.clickhouse import Store
+from collectors.store.rows import (
+    CALL_COLUMNS,
+    HANDOFF_COLUMNS,
+    RECEIPT_COLUMNS,
+    SESSION_COLUMNS,
+    call_row,
+    handoff_row,
+    receipt_row,
+    session_row,
+)
 
 INPUT_NANO, OUTPUT_NANO = 2_500, 10_000
 """Prices per token: 2.50 and 10 dollars per million."""
@@ -56,20 +65,14 @@ def analysed(
 
 async def seed(store: Store, sessions: Sequence[tuple[list[CallRecord], SessionAnalysis]]) -> None:
     """Each table once, as the collector would."""
-    calls = [call for records, _ in sessions for call in records]
-    columns = [f.name for f in fields(CallRecord) if f.name not in {"ts_ns", "blocks", "outputs"}]
-    rows = [[_moment(call.ts_ns), *(_plain(getattr(call, c)) for c in columns)] for call in calls]
-    await store.insert("calls", ["ts", *columns], rows, "seed-calls")
     analyses = [analysis for _, analysis in sessions]
-    derived: dict[str, list[Any]] = {
-        "receipts": [receipt for a in analyses for receipt in a.receipts],
-        "handoffs": [handoff for a in analyses for handoff in a.handoffs],
-        "sessions": [a.session for a in analyses],
-    }
-    for table, items in derived.items():
-        if items:
-            names = [f.name for f in fields(items[0])]
-            await store.insert(table, names, [[getattr(i, n) for n in names] for i in items], f"seed-{table}")
+    calls = [call_row(call) for records, _ in sessions for call in records]
+    await store.insert("calls", CALL_COLUMNS, calls, "seed-calls")
+    receipts = [receipt_row(receipt) for a in analyses for receipt in a.receipts]
+    await store.insert("receipts", RECEIPT_COLUMNS, receipts, "seed-receipts")
+    handoffs = [handoff_row(handoff) for a in analyses for handoff in a.handoffs]
+    await store.insert("handoffs", HANDOFF_COLUMNS, handoffs, "seed-handoffs")
+    await store.insert("sessions", SESSION_COLUMNS, [session_row(a.session) for a in analyses], "seed-sessions")
 
 
 def demo_sessions() -> list[tuple[list[CallRecord], SessionAnalysis]]:
@@ -266,14 +269,6 @@ def _figures(
         barrier_us=0,
         **latency,
     )
-
-
-def _moment(ns: int) -> datetime:
-    return datetime.fromtimestamp(ns // 1_000_000_000, UTC).replace(microsecond=ns // 1000 % 1_000_000)
-
-
-def _plain(value: object) -> object:
-    return list(value) if isinstance(value, tuple) else value
 
 
 def tax_of(analysis: SessionAnalysis) -> int:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Annotated
 
 import typer
 
+from collectors.reading import Question
 from collectors.report import dump
 from proxy.commands.options import Config, Json, Url
 from proxy.commands.source import choose
@@ -30,6 +32,7 @@ def run(
     config: Config = None,
 ) -> None:
     words = {"since": since, "session": session, "sort": sort, "limit": str(limit)}
+    Question.of(words, time.time_ns())  # what cannot be asked is said before anything is reached
     report = asyncio.run(choose(url, load(config)).report(words))
     if as_json:
         typer.echo(dump(report, indent=True))
