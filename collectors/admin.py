@@ -156,7 +156,8 @@ class AdminApp:
 
     async def _session(self, request: web.Request) -> web.Response:
         session = request.match_info["session"]
-        detail = await self._read(lambda store: read_session(store, session))
+        tenant = request.query.get("tenant")
+        detail = await self._read(lambda store: read_session(store, session, tenant))
         if detail is None:
             raise Problem(404, "No such session", "The store has no session of that id.", "list them at /api/sessions")
         return _json(detail)

@@ -100,20 +100,23 @@ async def read_report(store: Reader, question: Question) -> Report:
     return build_report(sessions, stages, totals[0])
 
 
-async def read_session(store: Reader, session: str) -> SessionDetail | None:
-    """One session close up; None when the store has none of that id.
+async def read_session(store: Reader, session: str, tenant: str | None = None) -> SessionDetail | None:
+    """One session close up; without ``tenant`` the latest of that id. None when the store has none.
 
     Raises:
         StoreError: the store does not answer.
     """
-    found = await store.query("sessions", since_ns=0, session=session, search="", sort="recent", limit=1)
-    if not found or not session:
+    rows = await store.query("sessions", since_ns=0, session=session, search="", sort="recent", limit=MOST_SESSIONS)
+    found = next((row for row in rows if tenant is None or row["tenant"] == tenant), None)
+    if found is None or not session:
         return None
+    owner = found["tenant"]
+    stages = await store.query("stages", sessions=[session])
     return build_detail(
-        found[0],
-        await store.query("stages", sessions=[session]),
-        await store.query("session_calls", session=session, limit=MOST_CALLS),
-        await store.query("session_handoffs", session=session, limit=MOST_CALLS),
+        found,
+        [row for row in stages if row["tenant"] == owner],
+        await store.query("session_calls", tenant=owner, session=session, limit=MOST_CALLS),
+        await store.query("session_handoffs", tenant=owner, session=session, limit=MOST_CALLS),
     )
 
 

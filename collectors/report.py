@@ -203,10 +203,10 @@ def _number(value: object) -> orjson.Fragment:
 
 def build_report(sessions: Sequence[Row], stages: Iterable[Row], totals: Row) -> Report:
     """Rows of ``sessions.sql``, ``stages.sql`` and ``totals.sql`` → the report, sessions in the order given."""
-    by_session: dict[str, list[Row]] = defaultdict(list)
+    by_session: dict[tuple[str, str], list[Row]] = defaultdict(list)
     for row in stages:
-        by_session[row["session_id"]].append(row)
-    listed = tuple(session_report(row, by_session[row["session_id"]]) for row in sessions)
+        by_session[row["tenant"], row["session_id"]].append(row)
+    listed = tuple(session_report(row, by_session[row["tenant"], row["session_id"]]) for row in sessions)
     return Report(listed, _totals(totals, len(listed)))
 
 

@@ -17,7 +17,8 @@ let asking = null;
 function route() {
   const [path, query] = location.hash.replace(/^#/, "").split("?");
   const found = path.match(/^\/sessions\/(.+)$/);
-  return found ? sessionView(decode(found[1])) : sessionsView(new URLSearchParams(query || ""));
+  const words = new URLSearchParams(query || "");
+  return found ? sessionView(decode(found[1]), words.get("tenant")) : sessionsView(words);
 }
 
 function decode(text) {

@@ -6,8 +6,10 @@ import { receipt } from "./receipt.js";
 import { share, tiles, legend } from "./tax.js";
 import { waterfall } from "./waterfall.js";
 
-export function sessionView(id) {
-  return { name: `session-${id}`, title: id, path: `api/sessions/${encodeURIComponent(id)}`, draw };
+/** `tenant` tells apart sessions of one id; null: the latest of that id. */
+export function sessionView(id, tenant) {
+  const query = tenant === null ? "" : `?${new URLSearchParams({ tenant })}`;
+  return { name: `session-${id}-${tenant}`, title: id, path: `api/sessions/${encodeURIComponent(id)}${query}`, draw };
 }
 
 function draw(detail) {
@@ -18,7 +20,7 @@ function draw(detail) {
 
 function heading(session) {
   const { attribution } = session;
-  const chips = [session.pattern, session.task && `task ${session.task}`, session.variant && `variant ${session.variant}`, `known by ${attribution.source}, ${Math.round(attribution.confidence * 100)}%`, plural(session.calls, "call"), time(session.wall_us)];
+  const chips = [session.pattern, session.task && `task ${session.task}`, session.variant && `variant ${session.variant}`, session.tenant && `tenant ${session.tenant}`, `known by ${attribution.source}, ${Math.round(attribution.confidence * 100)}%`, plural(session.calls, "call"), time(session.wall_us)];
   const warnings = [session.coverage !== null && session.coverage < 1 && `usage reported for ${percent(session.coverage)}`, session.unpriced_calls && `${plural(session.unpriced_calls, "call")} unpriced`];
   return h(
     "div", {},

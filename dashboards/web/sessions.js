@@ -63,8 +63,9 @@ function table(sessions, words) {
 
 function row(session) {
   const { session_id: id, tax, attribution } = session;
-  const about = [session.task, session.variant && `variant ${session.variant}`, ago(session.ended_ns)].filter(Boolean).join(" · ");
-  const link = h("a", { class: "id", href: `#/sessions/${encodeURIComponent(id)}`, "data-key": `session-${id}` }, id);
+  const about = [session.task, session.variant && `variant ${session.variant}`, session.tenant && `tenant ${session.tenant}`, ago(session.ended_ns)].filter(Boolean).join(" · ");
+  const owner = session.tenant ? `?${new URLSearchParams({ tenant: session.tenant })}` : "";
+  const link = h("a", { class: "id", href: `#/sessions/${encodeURIComponent(id)}${owner}`, "data-key": `session-${id}` }, id);
   return h(
     "tr", { class: "linked", "data-session": id },
     h("td", {}, link, h("span", { class: "under", title: moment(session.started_ns) }, about)),

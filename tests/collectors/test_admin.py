@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -12,7 +13,7 @@ from collectors.records import CallRecord
 from collectors.store.clickhouse import Store
 from collectors.store.errors import StoreUnavailable
 from tests.admin_port import Port, admin_port
-from tests.seeding import ORIGIN_NS, demo_sessions, seed, tax_of
+from tests.seeding import LOOP, ORIGIN_NS, UNPRICED, analysed, demo_sessions, seed, tax_of
 
 SESSIONS = demo_sessions()
 
@@ -115,6 +116,28 @@ async def test_a_later_analysis_replaces_the_earlier_one(engine: Store, port: Po
     _, report, _ = await port.get("/api/report?session=loop-single")
     tax = report["sessions"][0]["tax"]["tokens"]
     assert (tax["route"], tax["work"]) == (sum(call.tokens for call in calls), 0)
+
+
+@pytest.mark.engine
+async def test_one_id_at_two_tenants_is_two_sessions(engine: Store) -> None:
+    both = []
+    for tenant, specs in (("blue", LOOP), ("green", UNPRICED)):
+        calls, analysis = analysed("same-id", specs, pattern="single")
+        calls = [replace(call, tenant=tenant, call_id=f"{tenant}-{call.call_id}") for call in calls]
+        receipts = tuple(replace(r, call_id=f"{tenant}-{r.call_id}") for r in analysis.receipts)
+        both.append((calls, replace(analysis, session=replace(analysis.session, tenant=tenant), receipts=receipts)))
+    await seed(engine, both)
+    async with admin_port(engine) as port:
+        _, report, _ = await port.get("/api/report")
+        assert {session["tenant"] for session in report["sessions"]} == {"blue", "green"}
+        for session in report["sessions"]:
+            calls = next(calls for calls, _ in both if calls[0].tenant == session["tenant"])
+            assert session["tax"]["tokens"]["total"] == sum(call.tokens for call in calls)
+            assert sum(stage["calls"] for stage in session["stages"]) == len(calls)
+            _, detail, _ = await port.get(f"/api/sessions/same-id?tenant={session['tenant']}")
+            assert [call["call_id"] for call in detail["calls"]] == [call.call_id for call in calls]
+        everything = sum(call.tokens for calls, _ in both for call in calls)
+        assert report["totals"]["tax"]["tokens"]["total"] == everything
 
 
 @pytest.mark.engine

@@ -1,4 +1,4 @@
--- The calls of one session in order of arrival, each with its receipt; at most {limit}.
+-- The calls of one tenant's session in order of arrival, each with its receipt; at most {limit}.
 SELECT
     c.call_id AS call_id, c.start_us AS start_us, c.duration_us AS duration_us, c.ttfb_us AS ttfb_us,
     c.kind AS kind, c.upstream AS upstream, c.operation AS operation, c.tool AS tool,
@@ -20,7 +20,7 @@ FROM
         response_model, status, outcome, error, streamed, attempts, input_tokens, output_tokens, cache_read_tokens,
         usage_source, cost_nano, price_version, stage, CAST(role, 'Nullable(String)') AS role
     FROM calls
-    WHERE session_id = {session:String}
+    WHERE tenant = {tenant:String} AND session_id = {session:String}
     ORDER BY ts, call_id
     LIMIT {limit:UInt32}
 ) AS c

@@ -1,5 +1,17 @@
 -- The sessions of a report, with the sums of their receipts; one row a session.
 -- {session} '' = any; {search} '' = all, else found in id, task or variant; {since_ns}: still active then (ns, 0 = ever).
+-- A session id belongs to its tenant: receipts do not carry the tenant, their calls do.
+WITH met AS
+(
+    SELECT *
+    FROM sessions FINAL
+    WHERE ended_ns >= {since_ns:Int64}
+      AND ({session:String} = '' OR session_id = {session:String})
+      AND ({search:String} = ''
+           OR positionCaseInsensitiveUTF8(session_id, {search:String}) > 0
+           OR positionCaseInsensitiveUTF8(task, {search:String}) > 0
+           OR positionCaseInsensitiveUTF8(variant, {search:String}) > 0)
+)
 SELECT
     s.session_id AS session_id, s.tenant AS tenant, s.task AS task, s.variant AS variant,
     s.started_ns AS started_ns, s.ended_ns AS ended_ns,
@@ -22,39 +34,27 @@ SELECT
     r.novel_tokens AS novel_tokens, r.own_reread_tokens AS own_reread_tokens, r.scaffold_tokens AS scaffold_tokens,
     r.cross_request_tokens AS cross_request_tokens, r.cross_output_tokens AS cross_output_tokens,
     r.unobserved_tokens AS unobserved_tokens
-FROM
-(
-    SELECT *
-    FROM sessions FINAL
-    WHERE ended_ns >= {since_ns:Int64}
-      AND ({session:String} = '' OR session_id = {session:String})
-      AND ({search:String} = ''
-           OR positionCaseInsensitiveUTF8(session_id, {search:String}) > 0
-           OR positionCaseInsensitiveUTF8(task, {search:String}) > 0
-           OR positionCaseInsensitiveUTF8(variant, {search:String}) > 0)
-) AS s
+FROM met AS s
 LEFT JOIN
 (
     SELECT
-        session_id,
-        sum(receipts.retry_tokens) AS retry_tokens, sum(receipts.route_tokens) AS route_tokens,
-        sum(receipts.coordinate_tokens) AS coordinate_tokens, sum(receipts.validate_tokens) AS validate_tokens,
-        sum(receipts.aggregate_tokens) AS aggregate_tokens, sum(receipts.handoff_tokens) AS handoff_tokens,
-        sum(receipts.work_tokens) AS work_tokens,
-        sum(receipts.retry_nano) AS retry_nano, sum(receipts.route_nano) AS route_nano,
-        sum(receipts.coordinate_nano) AS coordinate_nano, sum(receipts.validate_nano) AS validate_nano,
-        sum(receipts.aggregate_nano) AS aggregate_nano, sum(receipts.handoff_nano) AS handoff_nano,
-        sum(receipts.work_nano) AS work_nano,
-        sum(receipts.novel_tokens) AS novel_tokens, sum(receipts.own_reread_tokens) AS own_reread_tokens,
-        sum(receipts.scaffold_tokens) AS scaffold_tokens, sum(receipts.cross_request_tokens) AS cross_request_tokens,
-        sum(receipts.cross_output_tokens) AS cross_output_tokens, sum(receipts.unobserved_tokens) AS unobserved_tokens
-    FROM receipts FINAL
-    WHERE session_id IN (
-        SELECT session_id FROM sessions FINAL
-        WHERE ended_ns >= {since_ns:Int64} AND ({session:String} = '' OR session_id = {session:String})
-    )
-    GROUP BY session_id
-) AS r ON s.session_id = r.session_id
+        c.tenant AS tenant, r.session_id AS session_id,
+        sum(r.retry_tokens) AS retry_tokens, sum(r.route_tokens) AS route_tokens,
+        sum(r.coordinate_tokens) AS coordinate_tokens, sum(r.validate_tokens) AS validate_tokens,
+        sum(r.aggregate_tokens) AS aggregate_tokens, sum(r.handoff_tokens) AS handoff_tokens,
+        sum(r.work_tokens) AS work_tokens,
+        sum(r.retry_nano) AS retry_nano, sum(r.route_nano) AS route_nano,
+        sum(r.coordinate_nano) AS coordinate_nano, sum(r.validate_nano) AS validate_nano,
+        sum(r.aggregate_nano) AS aggregate_nano, sum(r.handoff_nano) AS handoff_nano,
+        sum(r.work_nano) AS work_nano,
+        sum(r.novel_tokens) AS novel_tokens, sum(r.own_reread_tokens) AS own_reread_tokens,
+        sum(r.scaffold_tokens) AS scaffold_tokens, sum(r.cross_request_tokens) AS cross_request_tokens,
+        sum(r.cross_output_tokens) AS cross_output_tokens, sum(r.unobserved_tokens) AS unobserved_tokens
+    FROM (SELECT * FROM receipts FINAL WHERE session_id IN (SELECT session_id FROM met)) AS r
+    INNER JOIN (SELECT call_id, tenant FROM calls WHERE session_id IN (SELECT session_id FROM met)) AS c
+        ON r.call_id = c.call_id
+    GROUP BY c.tenant, r.session_id
+) AS r ON s.tenant = r.tenant AND s.session_id = r.session_id
 ORDER BY
     multiIf(
         {sort:String} = 'cost', toFloat64(cost_nano),

@@ -1,12 +1,13 @@
 -- The stages of the named sessions: receipts summed by stage, with what their calls cost and took. A stage's role is
--- the one that carries most of its tokens; ties go to the first by name.
+-- the one that carries most of its tokens; ties go to the first by name. Model calls that the provider turned away
+-- without usage say nothing about coverage (see collectors/sessions.py).
 SELECT
-    r.session_id AS session_id, r.stage AS stage,
+    c.tenant AS tenant, r.session_id AS session_id, r.stage AS stage,
     argMax(r.role, (r.stage_role_tokens, r.role)) AS role,
     count() AS calls, countIf(r.is_retry) AS retries, countIf(r.is_rework) AS rework_calls,
-    countIf(c.outcome != 'ok') AS failed_calls, countIf(c.kind = 'model') AS model_calls,
-    countIf(c.kind = 'model' AND c.usage_source = 'reported') AS reported_calls,
-    countIf(c.cost_nano IS NULL AND c.kind = 'model') AS unpriced_calls,
+    countIf(c.outcome != 'ok') AS failed_calls, countIf(c.is_countable) AS model_calls,
+    countIf(c.is_countable AND c.usage_source = 'reported') AS reported_calls,
+    countIf(c.cost_nano IS NULL AND ifNull(c.input_tokens, 0) + ifNull(c.output_tokens, 0) > 0) AS unpriced_calls,
     sum(ifNull(c.input_tokens, 0)) AS input_tokens, sum(ifNull(c.output_tokens, 0)) AS output_tokens,
     sum(ifNull(c.cost_nano, 0)) AS cost_nano,
     min(c.start_us) AS started_us,
@@ -32,10 +33,11 @@ FROM
 INNER JOIN
 (
     SELECT
-        call_id, kind, outcome, usage_source, input_tokens, output_tokens, cost_nano, duration_us,
+        tenant, call_id, kind, outcome, usage_source, input_tokens, output_tokens, cost_nano, duration_us,
+        kind = 'model' AND outcome != 'refused' AND NOT (ifNull(status, 0) >= 400 AND usage_source = 'none') AS is_countable,
         toUnixTimestamp64Micro(ts) AS start_us
     FROM calls
     WHERE session_id IN {sessions:Array(String)}
 ) AS c ON r.call_id = c.call_id
-GROUP BY r.session_id, r.stage
-ORDER BY session_id, started_us, stage
+GROUP BY c.tenant, r.session_id, r.stage
+ORDER BY tenant, session_id, started_us, stage
