@@ -74,19 +74,19 @@ def _tokens(
     return counter.count(model, texts) if messages is None else counter.count_chat(model, messages, texts)
 
 
-def cost_of(
-    prices: Prices, destination: Destination, models: tuple[str | None, str | None], usage: Usage | None, at_ns: int
-) -> Cost | None:
-    """The call's money, or None when nobody knows a price.
+def cost_of(prices: Prices, call: Call, models: tuple[str | None, str | None], usage: Usage | None) -> Cost | None:
+    """The call's money, or None when nobody knows a price. The fee of a tool is for using it, not for asking what
+    there is to use (a protocol's handshakes and lists are kind ``other``).
 
     ``models`` are the one that was asked for and the one that answered. The operator's own price of either wins, then
     the price data's for the one that answered, then for the one asked for.
     """
     asked, answered = models
-    provider, fee = destination.upstream.provider, destination.upstream.price_per_call_usd
+    upstream = call.route.destination.upstream
+    fee = None if call.described.kind == "other" else upstream.price_per_call_usd
     order = [m for m in (asked, answered) if prices.has_own(m)] + [m for m in (answered, asked) if m] + [None]
     for model in order:
-        if (cost := prices.cost(provider, model, usage or Usage(), at_ns, fee)) is not None:
+        if (cost := prices.cost(upstream.provider, model, usage or Usage(), call.ts_ns, fee)) is not None:
             return cost
     return None
 
@@ -110,7 +110,7 @@ def settle(call: Call, outcome: Outcome, books: Books, tally: Tally) -> None:
         counter = books.counter if books.counter.is_ready(model) else None
         call.usage = usage_of(call.described, call.prompt or Prompt(), seen, outcome, counter)
     with tally.measuring("price"):
-        call.cost = cost_of(books.prices, call.route.destination, (model, seen.model), call.usage, call.ts_ns)
+        call.cost = cost_of(books.prices, call, (model, seen.model), call.usage)
 
 
 def record_of(call: Call, outcome: Outcome, worker: str) -> CallRecord:

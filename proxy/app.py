@@ -142,6 +142,7 @@ async def collector(boot: Boot, parent: Parent) -> None:
         await web.SockSite(runner, boot.listening()).start()
         await intake.start()
         stack.push_async_callback(intake.stop)
+        await stack.enter_async_context(_task(_tell(lambda: {"state": "ready"}), "status"))
         await parent.stop.wait()
 
 

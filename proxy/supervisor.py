@@ -16,7 +16,6 @@ import os
 import signal
 import socket
 import sys
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -75,7 +74,8 @@ class Child:
     state: str = "starting"
     told: dict[str, Any] = field(default_factory=dict)
     deaths: int = 0
-    started_at: float = 0.0
+    stillborn: int = 0
+    """Deaths in a row before it was ready: only these make the next start wait longer."""
 
 
 class Supervisor:
@@ -148,20 +148,19 @@ class Supervisor:
             assert child.process is not None
             await self._listen_to(child)
             code = await child.process.wait()
+            child.stillborn = 0 if child.state == "ready" else child.stillborn + 1
             child.state = "stopped"
             self._changed.set()
             if self._is_stopping:
                 return
-            if time.monotonic() - child.started_at > 30:
-                child.deaths = 0
-            pause = _RESTART_S[min(child.deaths, len(_RESTART_S) - 1)]
+            pause = _RESTART_S[min(child.stillborn, len(_RESTART_S) - 1)]
             child.deaths += 1
             log.warning("%s ended with code %s; starting it anew in %g s", child.name, code, pause)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stop.wait(), pause)
 
     async def _start(self, child: Child) -> None:
-        child.state, child.started_at = "starting", time.monotonic()
+        child.state = "starting"
         child.process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
@@ -190,7 +189,7 @@ class Supervisor:
 
     def fleet(self) -> dict[str, Any]:
         """What the collector is told: the state of every worker, and whether the whole is stopping."""
-        workers = [{"name": w.name, "state": w.state, "deaths": w.deaths, **w.told} for w in self.workers]
+        workers = [{**w.told, "name": w.name, "state": w.state, "deaths": w.deaths} for w in self.workers]
         return {"is_stopping": self._is_stopping, "workers": workers}
 
     async def _tell(self) -> None:
