@@ -71,8 +71,6 @@ def load(path: Path) -> Decoded:
     for payload in segment.payloads:
         try:
             record = decode(payload)
-            # Whole microseconds, as the store keeps them: an analysis is the same before and after a restart.
-            record = replace(record, ts_ns=record.ts_ns // 1000 * 1000)
             rows.append(call_row(record))
             records.append(record)
         except (ValueError, TypeError, AttributeError, OverflowError):
@@ -126,8 +124,9 @@ class Intake:
         sessions: list[tuple[object, ...]] = []
         done: list[tuple[LiveSession, SessionAnalysis]] = []
         self._version += 1
+        await self._read_back(touched)
         for key, records in touched.items():
-            session = await self._session(key, records)
+            session = self._grown(key, records)
             analysis = await self._analysis(key, session)
             if analysis is None:
                 continue
@@ -187,16 +186,29 @@ class Intake:
                 next(iter(refused.values()), ""),
             )
 
-    async def _session(self, key: SessionKey, records: Sequence[CallRecord]) -> LiveSession:
-        session = self._live.get(key)
-        if session is None:
-            session = LiveSession()
-            rows = await self._store.query("calls_of_session", tenant=key.tenant, session=key.session_id)
-            edges = await self._store.query("handoff_edges", session=key.session_id)
-            session.stored_handoffs = {Edge(row["from_call"], row["to_call"]): None for row in edges}
-            for row in rows:
-                session.add(call_record(row))
-            self._live.put(key, session)
+    async def _read_back(self, touched: dict[SessionKey, list[CallRecord]]) -> None:
+        """Bring touched sessions into memory that the store knows more calls of than were just handed over."""
+        missing = [key for key in touched if self._live.get(key) is None]
+        if not missing:
+            return
+        rows = await self._store.query("session_sizes", sessions=[key.session_id for key in missing])
+        sizes = {SessionKey(row["tenant"], row["session_id"]): row["calls"] for row in rows}
+        for key in missing:
+            if sizes.get(key, 0) > len({record.call_id for record in touched[key]}):
+                self._live.put(key, await self._stored(key))
+
+    async def _stored(self, key: SessionKey) -> LiveSession:
+        session = LiveSession()
+        rows = await self._store.query("calls_of_session", tenant=key.tenant, session=key.session_id)
+        edges = await self._store.query("handoff_edges", session=key.session_id)
+        session.stored_handoffs = {Edge(row["from_call"], row["to_call"]): None for row in edges}
+        for row in rows:
+            session.add(call_record(row))
+        return session
+
+    def _grown(self, key: SessionKey, records: Sequence[CallRecord]) -> LiveSession:
+        session = self._live.get(key) or LiveSession()
+        self._live.put(key, session)
         for record in records:
             session.add(record)
         return session

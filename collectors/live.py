@@ -43,6 +43,8 @@ class LiveSession:
         kept = self.blocks.setdefault
         record = replace(
             record,
+            # Whole microseconds, as the store keeps them: an analysis is the same before and after a restart.
+            ts_ns=record.ts_ns // 1000 * 1000,
             blocks=tuple(kept(block, block) for block in record.blocks),
             outputs=tuple(kept(block, block) for block in record.outputs),
         )

@@ -201,7 +201,7 @@ def decode(payload: bytes) -> CallRecord:
             raise ValueError(f"unknown record type {tag!r}")
         known: dict[str, Any] = {k: v for k, v in data.items() if k in _CALL_FIELDS}
         for name in ("blocks", "outputs"):
-            known[name] = tuple(Block(*block) for block in known.get(name, ()))
+            known[name] = tuple(map(Block._make, known.get(name, ())))
         known["emitted_tools"] = tuple(known.get("emitted_tools", ()))
         return CallRecord(**known)
     except (TypeError, AttributeError) as error:

@@ -56,7 +56,8 @@ CREATE TABLE IF NOT EXISTS {database}.rollup_day_session
     cost_nano SimpleAggregateFunction(sum, Int64),
     duration_us SimpleAggregateFunction(sum, Int64),
     first_ts SimpleAggregateFunction(min, DateTime64(6, 'UTC')),
-    last_ts SimpleAggregateFunction(max, DateTime64(6, 'UTC'))
+    last_ts SimpleAggregateFunction(max, DateTime64(6, 'UTC')),
+    INDEX by_session session_id TYPE bloom_filter(0.01) GRANULARITY 1
 )
 ENGINE = {AggregatingMergeTree}
 PARTITION BY toYYYYMM(day)
