@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from collectors.figures import Handoff, HandoffKind
 from collectors.intervals import Intervals
@@ -33,6 +33,7 @@ class Woven:
     line: Timeline
     graph: Lineage
     partitions: Sequence[Partition]
+    resent: Mapping[int, int] = field(default_factory=dict)  # failed call -> its resend
 
 
 def is_crossing(line: Timeline, edge: Edge) -> bool:
@@ -97,7 +98,8 @@ def rests(woven: Woven) -> frozenset[int]:
         if not edges:
             continue
         last = max((edge.source for edge in edges), key=lambda p: (line.ends[p], p))
-        answered = last == graph.links[i].parent and not line.calls[last].emitted_tools
+        before = line.calls[last]
+        answered = last == graph.links[i].parent and before.outcome == "ok" and not before.emitted_tools
         if line.starts[i] - line.ends[last] > IDLE_US or (answered and woven.partitions[i].asks_anew):
             found.add(i)
     return frozenset(found)
@@ -163,12 +165,15 @@ def _timed(row: Handoff, woven: Woven, edge: Edge, tools: Intervals) -> Handoff:
 
 def _crossed(woven: Woven, edges: Sequence[Edge]) -> dict[Edge, tuple[int, int]]:
     """Repeated tokens of the receiving call by edge: (request, output). What comes from a stage that did not hand over
-    here stands on the edge from the latest-ending cause."""
+    here stands on the edge from the latest-ending cause. A failure that nobody read is represented by its resend."""
     line = woven.line
     last = max(edges, key=lambda edge: (line.ends[edge.source], edge.source))
     by_stage = {line.calls[e.source].stage: e for e in sorted(edges, key=lambda e: (line.ends[e.source], e.source))}
     totals = {edge: [0, 0] for edge in edges}
-    for span in woven.partitions[last.target].spans:
+    target = last.target
+    while not woven.partitions[target].spans and target in woven.resent:
+        target = woven.resent[target]
+    for span in woven.partitions[target].spans:
         if span.kind in CROSS:
             totals[by_stage.get(span.origin, last)][span.kind == "cross_output"] += span.tokens
     return {edge: (request, output) for edge, (request, output) in totals.items()}

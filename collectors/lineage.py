@@ -12,6 +12,7 @@ Choices, where time is all there is:
   whose answer comes back reworded, or a reviewer whose criticism does.
 - An answer that a stage's earlier, ended run had already is quoted again, not handed over again, where another stage
   leads here afresh (a validator sends the specialist back with the router's words).
+- An answer quoted beside one that had received it came through that one: a supervisor passes a finding on.
 - Where every earlier call led somewhere, the latest-ending one leads here too: parallel siblings share a cause.
 - A tool or agent call that spans another stage's calls is an agent used as a tool (``containers``).
 """
@@ -19,8 +20,9 @@ Choices, where time is all there is:
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Literal
 
 from collectors.answers import Answers
@@ -32,6 +34,7 @@ Method = Literal["explicit", "content", "temporal"]
 WEIGHTS: dict[Method, float] = {"explicit": 1.0, "content": 0.8, "temporal": 0.5}
 
 _MAX_DEPTH = 64  # stages remembered above a call
+_MAX_LOOKED_AT = 32  # calls looked at for one that came between
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,9 +146,15 @@ class _Weaver:
         read = self._tools.pop(self._line.calls[i].stage, [])
         self._enter(i, edges)
         between = self._between(i, edges) if edges else self._by_time(i)
-        for source in [*between, *self._inside(read), *read, *self._tools_of_sources(i, [*edges, *between])]:
+        for source in [*between, *self._inside(read), *read, *self._tools_of_sources([*edges, *between])]:
             edges.setdefault(source, "temporal")
-        return self._without_stale(i, edges)
+        return self._without_stale(i, self._without_relayed(i, edges))
+
+    def _without_relayed(self, i: int, edges: dict[int, Method]) -> dict[int, Method]:
+        """Leave out another stage's answer that another cause had received: it came through that one."""
+        calls, own = self._line.calls, self._line.calls[i].stage
+        relayed = {e.source for p in edges for e in self.incoming[p] if calls[e.source].stage != own}
+        return {p: method for p, method in edges.items() if method != "content" or p not in relayed}
 
     def _without_stale(self, i: int, edges: dict[int, Method]) -> dict[int, Method]:
         """Leave out answers that an ended run of this stage had already, where another stage leads here afresh."""
@@ -197,24 +206,31 @@ class _Weaver:
         own, parent = self._line.calls[i].stage, self._links[i].parent
         found = []
         if self._continues_stage(i):
-            found = [p for p in self._below.pop(own, []) if self._comes_between(p, self._line.ends[parent])]
+            below = (p for p in self._below.pop(own, []) if p not in self._has_led)
+            found = [p for p in below if self._line.starts[p] >= self._line.ends[parent]]
         if "explicit" in edges.values():
             return found  # who is named needs no guess
         since = max(self._line.ends[p] for p in edges)
-        for stage in {self._line.calls[p].stage for p in edges} - ({own} if found else set()):
-            below = self._below[stage]
-            while below and below[-1] in self._has_led:
-                below.pop()
-            if below and self._comes_between(below[-1], since):
-                found.append(below[-1])
-        return found
+        self._top(self._idle)
+        recent = islice(reversed(self._idle), _MAX_LOOKED_AT)
+        idle = (p for p in recent if p not in self._has_led and p not in edges)
+        latest = next((p for p in idle if self._line.starts[p] >= since), -1)
+        return [*found, latest] if latest >= 0 and latest not in found and self._descends(latest, edges) else found
 
-    def _comes_between(self, p: int, since: int) -> bool:
-        return p not in self._has_led and self._line.starts[p] >= since
+    def _descends(self, p: int, causes: Collection[int]) -> bool:
+        """Whether one of ``causes`` led to call ``p``, in a few steps."""
+        ahead = [p]
+        for _ in range(_MAX_LOOKED_AT):
+            if not ahead:
+                return False
+            sources = [edge.source for edge in self.incoming[ahead.pop()]]
+            if any(source in causes for source in sources):
+                return True
+            ahead.extend(sources)
+        return False
 
     def _by_time(self, i: int) -> list[int]:
-        own = self._top(self._own_idle[self._line.calls[i].stage])
-        if own >= 0:
+        if (own := self._top(self._own_idle[self._line.calls[i].stage])) >= 0:
             return [own]
         container = self._container(i)
         if container >= 0 and self.incoming[container]:
@@ -250,12 +266,11 @@ class _Weaver:
         """What the agents used as tools ended with."""
         return [p for t in read for p in self.containers.get(t, ()) if p not in self._has_led]
 
-    def _tools_of_sources(self, i: int, sources: Sequence[int]) -> list[int]:
+    def _tools_of_sources(self, sources: Sequence[int]) -> list[int]:
         """The last tool that a handing stage called in between."""
-        own, found = self._line.calls[i].stage, []
+        found = []
         for source in sources:
-            stage = self._line.calls[source].stage
-            tools = self._tools.get(stage) if stage != own else None
+            tools = self._tools.get(self._line.calls[source].stage)  # those of its own are read by now
             if tools and self._line.starts[tools[-1]] >= self._line.ends[source]:
                 found.append(tools[-1])
         return found

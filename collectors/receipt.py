@@ -24,13 +24,15 @@ from collectors.roles import Line
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What a call is in its session. ``line``: where its role stands on a first pass."""
+    """What a call is in its session. ``line``: where its role stands on a first pass. ``is_first_charged``: a resend
+    that stands there too, since no attempt before it cost anything."""
 
     role: Role = "work"
     role_source: RoleSource = "none"
     line: Line = "work"
     repeat: Repeat = FIRST
     is_rework: bool = False
+    is_first_charged: bool = False
 
     @property
     def is_retry(self) -> bool:
@@ -40,7 +42,7 @@ class Standing:
     @property
     def charged(self) -> Line:
         """The line that carries the call's tokens, but for what it reads again."""
-        return "retry" if self.is_retry or self.is_rework else self.line
+        return "retry" if self.is_rework or (self.is_retry and not self.is_first_charged) else self.line
 
 
 def receipt(call: CallRecord, standing: Standing, partition: Partition, version: int) -> Receipt:

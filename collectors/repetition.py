@@ -14,7 +14,8 @@ The first class that fits:
 - ``cross_output``: any other text first seen in, or produced by, another stage.
 - ``novel``: the rest.
 
-Choices. Scaffold that two stages share is ``scaffold``: both are configured with it, nobody handed it over. A tool's
+Choices. What a failed call without input tokens held was never read by a model: it stands for the first time in the
+resend. Scaffold that two stages share is ``scaffold``: both are configured with it, nobody handed it over. A tool's
 answer belongs to the stage whose model read it first. Media weigh at most 4 096 characters, about 1 000 tokens: their
 encoded length says nothing of their price. With server-side history, ``unobserved`` is the named call's input and
 answer (without reasoning) where known, else what exceeds one token per four characters on the wire.
@@ -97,11 +98,14 @@ class _Memory:
         self._scaffold: set[int] = set()
         self._own: dict[tuple[int, str], set[int]] = {}  # (thread, stage) -> digests
         self._latest: dict[tuple[int, str], int] = {}  # (thread, stage) -> its latest call
+        self._answered: set[int] = set()  # digests that a model said before anybody sent them
+        self._unread: set[int] = set()
         self._weights: dict[int, int] = {}  # call -> weight of its whole prompt
 
     def hear(self, p: int) -> None:
         """Call ``p`` has ended: its answer can be quoted from now on."""
         if self._remembers(p):
+            self._answered.update(b.digest for b in self._calls[p].outputs if b.digest not in self._first)
             self._keep(p, self._calls[p].outputs)
 
     def read(self, i: int) -> Partition:
@@ -118,15 +122,18 @@ class _Memory:
         if known:
             labelled.insert(0, (("own_reread", ""), known))
         asks_anew = bool(rest) and rest[-1].kind == "user" and rest[-1].digest not in self._first
-        self._keep(i, rest)
-        self._latest[self._links[i].thread, call.stage] = i
+        if call.outcome == "ok" or call.input_tokens:
+            self._keep(i, rest)
+            self._latest[self._links[i].thread, call.stage] = i
+        else:
+            self._unread.add(i)
         return Partition(self._scaled(i, labelled), asks_anew)
 
     def _own_prefix(self, i: int) -> int:
         """An earlier call of this thread and stage whose whole prompt starts this one, or -1: no need to look again."""
         call, link = self._calls[i], self._links[i]
         for before in (self._latest.get((link.thread, call.stage), -1), link.parent if link.shared else -1):
-            if before >= 0 and self._calls[before].stage == call.stage:
+            if before >= 0 and before not in self._unread and self._calls[before].stage == call.stage:
                 blocks = self._calls[before].blocks
                 if call.blocks[: len(blocks)] == blocks:
                     return before
@@ -147,7 +154,8 @@ class _Memory:
             return "scaffold", ""
         if first == stage:
             return "own_reread", ""
-        return ("cross_request" if block.digest in self._request else "cross_output"), first
+        is_request = block.digest in self._request and block.digest not in self._answered
+        return ("cross_request" if is_request else "cross_output"), first
 
     def _keep(self, i: int, blocks: Iterable[Block]) -> None:
         stage = self._calls[i].stage

@@ -6,13 +6,15 @@ within 120 s after a failed predecessor. The same body after a success is a *dup
 ``attempts`` and are counted where sessions are.
 
 Choices. The resend carries the tokens of the retry line, also when it succeeded and when the failure before it was free
-of charge: the line says what was sent again, and is an upper bound of what the failure wasted. Time is the other way
-round (the failed call and the back-off are the waste), see ``critical_path.py``. A resend after orchtax's own refusal
-is a first sending, whatever its mark.
+of charge: the line says what was sent again, and is an upper bound of what the failure wasted. Who wants the waste sets
+``after_free_failure`` to ``role`` (see ``roles.py``): then the first sending that cost anything is not a retry's. Time
+is the other way round (the failed call and the back-off are the waste), see ``critical_path.py``. A resend after
+orchtax's own refusal is a first sending, whatever its mark.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -46,6 +48,20 @@ def repeats(line: Timeline) -> tuple[Repeat, ...]:
             if key not in latest or _supersedes(line, i, latest[key]):
                 latest[key] = i
     return tuple(found)
+
+
+def free_so_far(line: Timeline, repeats: Sequence[Repeat]) -> frozenset[int]:
+    """The resends before which every known attempt was free: no tokens and no cost are booked for them."""
+    by_id = {call.call_id: i for i, call in enumerate(line.calls)}
+    found: set[int] = set()
+    for i, repeat in enumerate(repeats):
+        before = by_id.get(repeat.of, -1)
+        if repeat.kind != "retry" or before < 0:
+            continue
+        was_free = line.calls[before].tokens == 0 and not line.calls[before].cost_nano
+        if was_free and (repeats[before].kind != "retry" or before in found):
+            found.add(i)
+    return frozenset(found)
 
 
 def _supersedes(line: Timeline, i: int, before: int) -> bool:

@@ -48,10 +48,12 @@ _WORD = re.compile(r"[a-z]+")
 @dataclass(frozen=True)
 class RoleRules:
     """What the operator knows. ``configured`` pairs a stage name or glob pattern (``valid*``) with a role; an exact
-    name wins over a pattern, then the earlier pattern. ``plan_counts_as`` says on which line planning stands."""
+    name wins over a pattern, then the earlier pattern. ``plan_counts_as`` says on which line planning stands;
+    ``after_free_failure`` on which line a resend stands before which no attempt cost anything (a 429, a 500)."""
 
     configured: tuple[tuple[str, Role], ...] = ()
     plan_counts_as: Literal["work", "coordinate"] = "work"
+    after_free_failure: Literal["retry", "role"] = "retry"
 
     @classmethod
     def of(cls, stages: Mapping[str, Role | None]) -> RoleRules:

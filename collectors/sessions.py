@@ -18,7 +18,7 @@ from collectors.pattern import Traffic, pattern
 from collectors.receipt import Standing, receipt
 from collectors.records import CallRecord
 from collectors.repetition import partitions
-from collectors.retries import repeats
+from collectors.retries import Repeat, free_so_far, repeats
 from collectors.rework import Judged, rework
 from collectors.roles import RoleRules, roles
 from collectors.threads import threads
@@ -39,14 +39,16 @@ def analyse(calls: Sequence[CallRecord], rules: RoleRules, version: int) -> Sess
     again = repeats(line)
     links = threads(line)
     graph = lineage(line, links, again)
-    woven = Woven(line, graph, partitions(line, links))
+    woven = Woven(line, graph, partitions(line, links), _resent(line, again))
     known = roles(line.calls, rules)
     kind_of = kinds(line, graph)
     resting = rests(woven)
     sent_back = {edge.source for edge, kind in kind_of.items() if kind == "return" and edge.target not in resting}
     redone = rework(Judged(line, [role for role, _ in known], sent_back, resting))
+    excused = free_so_far(line, again) if rules.after_free_failure == "role" else frozenset()
     standings = [
-        Standing(role, source, rules.line(role), again[i], i in redone) for i, (role, source) in enumerate(known)
+        Standing(role, source, rules.line(role), again[i], i in redone, i in excused)
+        for i, (role, source) in enumerate(known)
     ]
     path = critical_path(line, graph, standings, resting)
     receipts = tuple(
@@ -110,6 +112,11 @@ def _is_turned_away(call: CallRecord) -> bool:
     """The provider answered with an error and no usage (429, 5xx): nothing was spent that it could have reported, so
     the call says nothing about coverage (**choice**). A call that timed out or broke off may have spent: it counts."""
     return call.status is not None and call.status >= 400 and call.usage_source == "none"
+
+
+def _resent(line: Timeline, again: Sequence[Repeat]) -> dict[int, int]:
+    by_id = {call.call_id: i for i, call in enumerate(line.calls)}
+    return {by_id[repeat.of]: i for i, repeat in enumerate(again) if repeat.kind == "retry" and repeat.of in by_id}
 
 
 def _first(values: Iterable[str]) -> str:

@@ -136,3 +136,19 @@ def test_crossed_tokens_stand_on_the_edge_from_their_origin() -> None:
     crossed = {key: (row.cross_request_tokens, row.cross_output_tokens) for key, row in found.items() if key[1] == "m"}
     # The request came from the router, who did not hand over here: it stands on the edge of the last to end.
     assert crossed == {("a", "m"): (0, 50), ("b", "m"): (100, 100)}
+
+
+def test_a_finding_that_a_supervisor_passes_on_came_through_it() -> None:
+    """The brief is rewritten, the finding of the one worker stands word for word in the other's prompt."""
+    ask, tell = say("tool_call", "transfer_to_researcher", size=40), say("tool_call", "transfer_to_writer", size=40)
+    finding = say("assistant", "20 000 species", size=200)
+    history = (REQUEST, ask, finding._replace(kind="tool_result"))
+    found = crossings(
+        analysed(
+            model("s1", "supervisor", 0, 10, blocks=(REQUEST,), outputs=(ask,)),
+            model("r", "researcher", 20, 10, blocks=(say("user", "find out"),), outputs=(finding,)),
+            model("s2", "supervisor", 40, 10, blocks=history, outputs=(tell,)),
+            model("w", "writer", 60, 10, blocks=(say("user", "write it up"), finding._replace(kind="user"))),
+        )
+    )
+    assert found == {("s1", "r", "forward"), ("r", "s2", "return"), ("s2", "w", "forward")}

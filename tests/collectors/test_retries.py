@@ -6,8 +6,9 @@ import pytest
 
 from collectors.records import CallRecord, Outcome
 from collectors.retries import Repeat, repeats
+from collectors.roles import RoleRules
 from collectors.timeline import timeline
-from tests.story import analysed, model, receipts, tool
+from tests.story import analysed, model, receipts, say, tool
 
 
 def found(*calls: CallRecord) -> dict[str, Repeat]:
@@ -95,3 +96,29 @@ def test_the_resend_stands_on_the_retry_line_and_duplicates_on_their_own() -> No
 
 def test_attempts_of_the_proxy_count_as_retries() -> None:
     assert analysed(model("a", "w", 0, 9, attempts=3), model("b", "w", 10, 9)).session.retries == 2
+
+
+def test_after_a_free_failure_the_resend_may_stand_on_its_role_s_line() -> None:
+    rules = RoleRules(after_free_failure="role")
+    free = [model(f"f{i}", "w", 20 * i, 9, body_hash="x", outcome="error") for i in range(2)]
+    dear = model("d", "w", 40, 9, body_hash="x", outcome="cut", input_tokens=40)
+    last = model("b", "w", 60, 9, body_hash="x", input_tokens=40, output_tokens=9)
+    by_id = receipts(analysed(*free, dear, last, rules=rules))
+    # The first that cost anything is the work; what was paid a second time is the retry.
+    assert (by_id["d"].work_tokens, by_id["b"].retry_tokens) == (40, 49)
+    assert all(by_id[name].is_retry for name in ("f1", "d", "b"))
+    assert receipts(analysed(*free, dear, last))["d"].retry_tokens == 40
+
+
+def test_a_failure_that_nobody_read_leaves_the_handoff_to_its_resend() -> None:
+    said = say("assistant", "the plan", size=80)
+    prompt = (say("system", "Do it.", size=20), said._replace(kind="user"))
+    session = (
+        model("p", "outline", 0, 9, outputs=(said,)),
+        model("a", "w", 20, 9, body_hash="x", blocks=prompt, outcome="error"),
+        model("b", "w", 40, 9, body_hash="x", blocks=prompt, input_tokens=100),
+    )
+    analysis = analysed(*session)
+    assert [(row.to_call, row.cross_output_tokens) for row in analysis.handoffs] == [("a", 80)]
+    made = receipts(analysis)["b"]
+    assert (made.novel_tokens, made.cross_output_tokens, made.own_reread_tokens) == (20, 80, 0)
