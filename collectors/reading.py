@@ -85,8 +85,8 @@ def parse_since(text: str, now_ns: int) -> int:
     return max(int(aware.timestamp() * 1_000_000) * 1000, 0)
 
 
-async def read_report(store: Reader, question: Question) -> Report:
-    """Three queries: the sessions, their stages, the totals of all that match.
+async def read_report(store: Reader, question: Question, with_stages: bool = True) -> Report:
+    """Three queries: the sessions, their stages (where wanted, else none), the totals of all that match.
 
     Raises:
         StoreError: the store does not answer.
@@ -95,7 +95,7 @@ async def read_report(store: Reader, question: Question) -> Report:
     sessions = await store.query(
         "sessions", since_ns=since, session=session, search=search, sort=question.sort, limit=question.limit
     )
-    stages = await store.query("stages", sessions=[row["session_id"] for row in sessions]) if sessions else ()
+    stages = await store.query("stages", sessions=[row["session_id"] for row in sessions]) if with_stages else ()
     totals = await store.query("totals", since_ns=since, session=session, search=search)
     return build_report(sessions, stages, totals[0])
 

@@ -6,6 +6,7 @@ import { sessionsView } from "./sessions.js";
 import { sessionView } from "./session.js";
 
 const REFRESH_MS = 3000;
+const SHARE_OF_TIME = 10; // a slow store is asked less often: at most a tenth of the time is spent on answers
 const main = document.getElementById("main");
 const status = document.getElementById("status");
 let view = null; // {path, draw, keep}: the one on screen
@@ -45,7 +46,7 @@ async function refresh() {
   clearTimeout(timer);
   asking?.abort();
   asking = new AbortController();
-  const mine = asking;
+  const mine = asking, began = performance.now();
   try {
     const body = await ask(view.path, mine.signal);
     if (body !== shown) draw(body);
@@ -54,7 +55,7 @@ async function refresh() {
     if (error.name === "AbortError") return;
     fail(error);
   }
-  if (mine === asking && document.visibilityState === "visible") timer = setTimeout(refresh, REFRESH_MS);
+  if (mine === asking && document.visibilityState === "visible") timer = setTimeout(refresh, Math.max(REFRESH_MS, SHARE_OF_TIME * (performance.now() - began)));
 }
 
 function draw(body) {

@@ -8,10 +8,10 @@ const SPANS = [["1h", "Hour"], ["24h", "Day"], ["7d", "Week"], ["", "All"]];
 
 /** `words`: since, search, sort, as in the URL. */
 export function sessionsView(words) {
-  const asked = new URLSearchParams({ limit: "200" });
+  const asked = new URLSearchParams({ limit: "100" });
   for (const name of ["since", "search", "sort"]) if (words.get(name)) asked.set(name, words.get(name));
   const frame = h("div", {}, h("div", { "data-place": true }));
-  return { name: "sessions", title: "Sessions", path: `api/report?${asked}`, frame, draw: (report) => draw(report, words) };
+  return { name: "sessions", title: "Sessions", path: `api/sessions?${asked}`, frame, draw: (report) => draw(report, words) };
 }
 
 function go(words, changes) {

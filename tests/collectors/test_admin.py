@@ -87,6 +87,24 @@ async def test_a_session_close_up(port: Port) -> None:
 
 
 @pytest.mark.engine
+async def test_the_list_is_the_report_without_stages(port: Port) -> None:
+    _, report, _ = await port.get("/api/report?sort=tax")
+    _, listed, _ = await port.get("/api/sessions?sort=tax")
+    for session in report["sessions"]:
+        del session["stages"]
+    assert listed == report
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize("sort", ["recent", "tax", "cost", "tokens", "duration"])
+async def test_a_limit_keeps_the_first_of_the_whole_order(port: Port, sort: str) -> None:
+    _, whole, _ = await port.get(f"/api/sessions?sort={sort}")
+    _, short, _ = await port.get(f"/api/sessions?sort={sort}&limit=3")
+    assert short["sessions"] == whole["sessions"][:3]
+    assert short["totals"] == {**whole["totals"], "listed": 3}
+
+
+@pytest.mark.engine
 async def test_questions_narrow_sort_and_limit(port: Port) -> None:
     found: dict[str, list[str]] = {}
     asked = {"recent": "limit=2", "dear": "sort=cost&limit=1", "searched": "search=RESEARCH", "young": "since=5m"}

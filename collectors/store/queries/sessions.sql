@@ -1,5 +1,6 @@
 -- The sessions of a report, with the sums of their receipts; one row a session.
 -- {session} '' = any; {search} '' = all, else found in id, task or variant; {since_ns}: still active then (ns, 0 = ever).
+-- Only an order by tax needs the receipts of all that match; any other reads those of the sessions it lists.
 -- A session id belongs to its tenant: receipts do not carry the tenant, their calls do.
 WITH met AS
 (
@@ -11,6 +12,11 @@ WITH met AS
            OR positionCaseInsensitiveUTF8(session_id, {search:String}) > 0
            OR positionCaseInsensitiveUTF8(task, {search:String}) > 0
            OR positionCaseInsensitiveUTF8(variant, {search:String}) > 0)
+    ORDER BY
+        multiIf({sort:String} = 'cost', cost_nano, {sort:String} = 'tokens', input_tokens + output_tokens,
+                {sort:String} = 'duration', wall_us, 0) DESC,
+        started_ns DESC, session_id
+    LIMIT if({sort:String} = 'tax', 1000000, {limit:UInt32})
 )
 SELECT
     s.session_id AS session_id, s.tenant AS tenant, s.task AS task, s.variant AS variant,
