@@ -11,6 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from statistics import fmean
 
 from collectors.figures import HandoffKind, Pattern
 from collectors.handoffs import run_spans
@@ -48,7 +49,7 @@ def pattern(traffic: Traffic) -> tuple[Pattern, float]:
     """The session's pattern and a confidence, 0-1."""
     stages = _live_stages(traffic)
     edges = [e for e in traffic.kinds if traffic.stage(e.source) in stages and traffic.stage(e.target) in stages]
-    confidence = sum(WEIGHTS[e.method] for e in edges) / len(edges) if edges else WEIGHTS["temporal"]
+    confidence = fmean(WEIGHTS[e.method] for e in edges) if edges else WEIGHTS["temporal"]
     if len(stages) < 2:
         return "single", 1.0
     if _is_hierarchical(traffic, stages, edges):
