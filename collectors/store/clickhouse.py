@@ -8,6 +8,7 @@ client and one thread, and everything on the event loop only waits for it. Error
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import struct
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -29,6 +30,7 @@ _QUERIES = Path(__file__).parent / "queries"
 _EMBEDDED = "the embedded store needs chDB: pip install 'orchtax[embedded]', or set store.url to a ClickHouse server"
 # Error codes of ClickHouse that only the rows can be blamed for (src/Common/ErrorCodes.cpp, 26.9).
 _DATA_CODES = frozenset({6, 20, 26, 27, 32, 33, 38, 41, 49, 53, 69, 70, 72, 117, 130, 131, 190, 321, 349, 407, 691})
+_CLOSE_S = 5.0
 _FOREIGN_LIMITS = {"max_execution_time": 15, "max_result_rows": 100_000, "max_memory_usage": 1_000_000_000}
 
 
@@ -59,10 +61,12 @@ class Lane:
             raise StoreUnavailable(_brief(error)) from error
 
     async def close(self) -> None:
-        """Safe twice."""
+        """Safe twice. A server that does not answer is not waited for longer than :data:`_CLOSE_S`."""
         if self._client is not None:
             client, self._client = self._client, None
-            await asyncio.get_running_loop().run_in_executor(self._thread, client.close)
+            closing = asyncio.get_running_loop().run_in_executor(self._thread, client.close)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(closing, _CLOSE_S)
         self._thread.shutdown(wait=False)
 
     def insert(self, table: str, columns: Sequence[str], rows: Sequence[Row], settings: Mapping[str, Any]) -> None:
@@ -90,7 +94,7 @@ class Lane:
                 username=address.user,
                 password=address.password,
                 connect_timeout=5,
-                send_receive_timeout=60,
+                send_receive_timeout=30,
                 query_retries=0,  # the collector retries, with back-off and with its state shown
                 autogenerate_session_id=False,
                 tz_mode="aware",

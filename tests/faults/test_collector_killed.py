@@ -39,7 +39,7 @@ def call(number: int) -> CallRecord:
         outcome="ok" if number % 7 else "error",
         duration_us=number,
         tenant="t",
-        session_id=f"s{number % 20}",
+        session_id=f"s{number % 8}",
         stage=f"g{number % 5}",
         model="m",
         input_tokens=number,
@@ -195,3 +195,16 @@ async def until_refused(refused: Any, times: int) -> None:
     async with asyncio.timeout(30):
         while await refused() < times:
             await asyncio.sleep(0.02)
+
+
+async def test_a_server_that_hangs_does_not_hold_the_stop(chdb: None, tmp_path: Path) -> None:
+    async with clickhouse(tmp_path / "store") as server:
+        taker = Collector(tmp_path / "spool", lambda: Store.open(server.url, tmp_path), analyse)
+        await taker.start()
+        await taker.drained()
+        await server.switch("hang")
+        spool_calls(tmp_path / "spool", 0, segments=1)
+        await until_refused(server.refused, 1)
+        async with asyncio.timeout(10):
+            await taker.stop(deadline_s=0.1)
+        assert len(sealed_segments(tmp_path / "spool")) == 1
