@@ -33,7 +33,7 @@ function navigate() {
   shown = "";
   if (!isSame) {
     main.replaceChildren(view.frame || h("div", {}));
-    place().replaceChildren(state("Asking the store", "", "loading"));
+    place().replaceChildren(state("Asking the store", [], "loading"));
     scrollTo(0, 0);
   } else view.follow?.();
   document.title = `${view.title} · orchtax`;
@@ -80,16 +80,23 @@ function fail(error) {
   const refused = error instanceof Refused ? error : new Refused(0, { title: "The page failed", detail: String(error) });
   status.dataset.state = refused.status === 503 ? "warming" : "down";
   status.textContent = refused.title.toLowerCase();
-  if (refused.status === 401) place().replaceChildren(askToken());
-  else if (!shown || refused.status === 404) place().replaceChildren(state(refused.title, `${refused.message} ${refused.remedy}`, refused.status === 503 ? "loading" : ""));
+  if (refused.status === 401) {
+    if (!place().querySelector("form.token")) place().replaceChildren(askToken()); // what is being typed stays
+  } else if (!shown || refused.status === 404) place().replaceChildren(state(refused.title, [refused.message, refused.remedy], refused.status === 503 ? "loading" : ""));
 }
 
-const state = (title, text, more = "") => h("div", { class: `card state ${more}`, role: "status" }, h("h2", {}, title), text ? h("p", {}, text) : null);
+const state = (title, lines, more = "") => h("div", { class: `card state ${more}`, role: "status" }, h("h2", {}, title), lines.filter(Boolean).map((line) => h("p", {}, line)));
 
 function askToken() {
   const field = h("input", { class: "field", type: "password", "aria-label": "Token", autocomplete: "off", placeholder: "admin.token" });
-  const send = (event) => { event.preventDefault(); remember(field.value); shown = ""; refresh(); };
-  return h("div", { class: "card state" }, h("h2", {}, "This port asks for its token"), h("p", {}, "It is kept in this tab only."), h("form", { onsubmit: send }, field, h("button", { class: "quiet" }, "Open")));
+  const send = (event) => {
+    event.preventDefault();
+    remember(field.value);
+    place().replaceChildren(state("Asking the store", [], "loading"));
+    shown = "";
+    refresh();
+  };
+  return h("div", { class: "card state" }, h("h2", {}, "This port asks for its token"), h("p", {}, "It is kept in this tab only."), h("form", { class: "token", onsubmit: send }, field, h("button", { class: "quiet" }, "Open")));
 }
 
 function theme(wanted) {

@@ -30,12 +30,12 @@ export const tiles = (taxes) => h("div", { class: "tiles" }, Object.keys(UNITS).
 function tile(unit, tax) {
   const known = tax.share !== null;
   const figure = known ? [(tax.share * 100).toFixed(1), h("small", {}, "%")] : [UNKNOWN];
-  const of = tax.note && !known ? tax.note : `of ${OF[unit](tax)}${tax.multiple === null ? "" : `, ${times(tax.multiple)} the work alone`}`;
+  const of = !known ? tax.note || "nothing to divide yet" : `of ${OF[unit](tax)}${tax.multiple === null ? "" : `, ${times(tax.multiple)} the work alone`}`;
   return h(
     "section", { class: "card tile" },
     h("h2", { class: "heading" }, `Tax in ${unit}`),
     h("p", { class: known ? "big" : "big unknown", "data-figure": `tile-${unit}` }, figure),
-    h("p", { class: known ? "of" : "of note" }, of),
+    h("p", { class: tax.note && !known ? "of note" : "of" }, of),
     bar(tax, `tax in ${unit}`),
     known && tax.note ? h("p", { class: "note" }, tax.note) : null,
   );
