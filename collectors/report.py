@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Generic, Literal, TypeVar
 
@@ -274,7 +274,7 @@ def _token_tax(row: Row, coverage: float | None) -> Tax[int]:
 
 def _cost_tax(row: Row, coverage: float | None) -> Tax[Decimal]:
     tax = divide("usd", {line: usd(row[f"{line}_nano"]) for line in LINES}, Decimal(0), _coverage_note(coverage))
-    return tax if not row["unpriced_calls"] or tax.note else _with_note(tax, _unpriced(row["unpriced_calls"]))
+    return tax if not row["unpriced_calls"] or tax.note else replace(tax, note=_unpriced(row["unpriced_calls"]))
 
 
 def _latency_tax(row: Row) -> Tax[int]:
@@ -288,11 +288,6 @@ def _coverage_note(coverage: float | None) -> str:
 
 def _unpriced(calls: int) -> str:
     return f"{calls} call{'' if calls == 1 else 's'} without a known price left out"
-
-
-def _with_note(tax: Tax[Decimal], note: str) -> Tax[Decimal]:
-    values = {name: getattr(tax, name) for name in Tax.__dataclass_fields__}
-    return Tax(**{**values, "note": note})
 
 
 def divide(unit: Unit, lines: Mapping[str, Amount], zero: Amount, note: str) -> Tax[Amount]:

@@ -33,7 +33,7 @@ class Metrics:
         self._calls = self._counter("calls", "Finished calls", (*call, "outcome"))
         self._tokens = self._counter("tokens", "Tokens, input includes cached, output reasoning", (*call, "direction"))
         self._cost = self._counter("cost_usd", "Cost of priced calls in USD", call)
-        self._unpriced = self._counter("unpriced_calls", "Model calls without a known price", ("upstream",))
+        self._unpriced = self._counter("unpriced_calls", "Calls whose tokens have no known price", ("upstream",))
         self._retries = self._counter("retries", "Attempts beyond the first, by orchtax or by the agent", call)
         self._duration = self._histogram("call_duration_seconds", "Arrival to last upstream byte", call, _SECONDS)
         self._overhead = self._histogram("proxy_overhead_seconds", "What orchtax itself added", (), _OVERHEAD)
@@ -91,7 +91,7 @@ class Metrics:
         self._retries.labels(*call).inc(record.attempts - 1 + (record.client_retry > 0))
         if record.cost_nano is not None:
             self._cost.labels(*call).inc(record.cost_nano / 1e9)
-        elif record.kind == "model":
+        elif record.tokens:
             self._unpriced.labels(upstream).inc()
 
     def _bounded(self, upstream: str) -> str:

@@ -62,6 +62,7 @@ def _equal(session: dict[str, object], calls: list[CallRecord], analysis: Sessio
     assert session["cost_usd"] is None or round(session["cost_usd"] * 10**9) == nano  # type: ignore[operator]  # JSON
     stages = session["stages"]
     assert isinstance(stages, list)
+    assert sum(stage["unpriced_calls"] for stage in stages) == session["unpriced_calls"]
     assert {stage["stage"] for stage in stages} == {call.stage for call in calls}
     for stage in stages:
         own = [call for call in calls if call.stage == stage["stage"]]
