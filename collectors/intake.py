@@ -37,6 +37,22 @@ from collectors.store.rows import (
 )
 
 Analyse = Callable[[Sequence[CallRecord], int], SessionAnalysis]
+OnStored = Callable[[Sequence[CallRecord], Sequence[SessionAnalysis]], None]
+
+
+def unobserved(calls: Sequence[CallRecord], analyses: Sequence[SessionAnalysis]) -> None:
+    """Nobody wants to know what was stored."""
+
+
+@dataclass(frozen=True, slots=True)
+class Makes:
+    """What is made of records: ``analyse`` runs in a thread; ``on_stored`` on the loop, once for each stored call and
+    for each analysis, after the store has them."""
+
+    analyse: Analyse
+    on_stored: OnStored = unobserved
+
+
 _HEAL_BATCH = 50
 log = logging.getLogger(__name__)
 
@@ -83,8 +99,8 @@ def load(path: Path) -> Decoded:
 class Intake:
     """Takes segments into one store and keeps the live sessions between rounds."""
 
-    def __init__(self, store: Store, spool: Path, analyse: Analyse, live: LiveSessions, tally: Tally) -> None:
-        self._store, self._spool, self._analyse = store, spool, analyse
+    def __init__(self, store: Store, spool: Path, makes: Makes, live: LiveSessions, tally: Tally) -> None:
+        self._store, self._spool, self._analyse, self._on_stored = store, spool, makes.analyse, makes.on_stored
         self._live, self._tally = live, tally
         self._version = 0
         self._nonce = uuid4().hex  # versions alone could repeat after a crash and a clock set back
@@ -109,16 +125,18 @@ class Intake:
             for at, record in enumerate(decoded.records):
                 if record.session_id and at not in refused:
                     touched.setdefault(SessionKey(record.tenant, record.session_id), []).append(record)
-        await self.derive(touched)
+        analyses = await self.derive(touched)
         for path, (decoded, refused) in zip(paths, taken, strict=True):
             self._set_aside(decoded, refused)
             spool_reader.acknowledge(path)
             self._tally.segments += 1
             self._tally.inserted_rows += len(decoded.rows) - len(refused)
+            self._on_stored([record for at, record in enumerate(decoded.records) if at not in refused], ())
+        self._on_stored((), analyses)
         self._live.trim()
 
-    async def derive(self, touched: dict[SessionKey, list[CallRecord]]) -> None:
-        """Analyse sessions anew, with their new calls, and store what changed."""
+    async def derive(self, touched: dict[SessionKey, list[CallRecord]]) -> list[SessionAnalysis]:
+        """Analyse sessions anew, with their new calls, and store what changed. Returns the analyses."""
         receipts: list[tuple[object, ...]] = []
         handoffs: list[tuple[object, ...]] = []
         sessions: list[tuple[object, ...]] = []
@@ -140,6 +158,7 @@ class Intake:
         for session, analysis in done:
             session.stored_receipts = {r.call_id: replace(r, version=0) for r in analysis.receipts}
             session.stored_handoffs = {_edge(h): replace(h, version=0) for h in analysis.handoffs}
+        return [analysis for _, analysis in done]
 
     async def heal(self, since_ns: int) -> int:
         """Analyse sessions whose stored analysis is missing or behind their calls; how many there were."""

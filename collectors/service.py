@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from collectors import spool_reader
-from collectors.intake import Analyse, Intake, Tally
+from collectors.intake import Analyse, Intake, Makes, OnStored, Tally, unobserved
 from collectors.live import LiveSessions
 from collectors.records import CallRecord
 from collectors.spool import directory_bytes
@@ -72,8 +72,9 @@ class Collector:
         analyse: Analyse,
         options: CollectorOptions | None = None,
         clock_ns: Callable[[], int] = time.time_ns,
+        on_stored: OnStored = unobserved,
     ) -> None:
-        self._spool, self._open_store, self._analyse = spool, open_store, analyse
+        self._spool, self._open_store, self._makes = spool, open_store, Makes(analyse, on_stored)
         self._options = options or CollectorOptions()
         self._clock_ns = clock_ns
         self._live = LiveSessions(self._options.max_sessions, self._options.max_session_bytes)
@@ -186,7 +187,7 @@ class Collector:
         await migrate(self._store)
         blank = CallRecord("warm-up", self._clock_ns(), "other", "", "", "ok", 0)
         await self._store.insert("warm_up", CALL_COLUMNS, [call_row(blank)], f"warm-up:{self._clock_ns()}")
-        intake = Intake(self._store, self._spool, self._analyse, self._live, self._tally)
+        intake = Intake(self._store, self._spool, self._makes, self._live, self._tally)
         await intake.start(self._clock_ns())
         await intake.heal(self._clock_ns() - int(self._options.heal_days * 86_400 * 1e9))
         self._intake = intake

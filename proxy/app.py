@@ -16,7 +16,7 @@ import socket
 import sys
 import time
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -120,13 +120,19 @@ async def collector(boot: Boot, parent: Parent) -> None:
 
     settings, metrics, started_ns = boot.settings, Metrics(), time.time_ns()
     token = settings.admin.token.get_secret_value() if settings.admin.token else None
-    rules = RoleRules.of({name: stage.role for name, stage in settings.stages.items()})
+    roles = {name: stage.role for name, stage in settings.stages.items()}
+    rules = replace(
+        RoleRules.of(roles),
+        plan_counts_as=settings.tax.plan_counts_as,
+        after_free_failure=settings.tax.after_free_failure,
+    )
     data_dir, url = Path(settings.data_dir), settings.store.url.get_secret_value()
     async with AsyncExitStack() as stack:
         intake = Collector(
             data_dir / "spool",
             lambda: Store.open(url, data_dir / "store"),
             lambda calls, number: analyse(calls, rules, number),
+            on_stored=metrics.stored,
         )
         admin = AdminApp(
             store=lambda: intake.store if intake.status.state == "ready" else None,

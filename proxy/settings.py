@@ -129,6 +129,15 @@ class Spool(_Frozen):
     max_bytes: int = Field(2 * 1024**3, ge=1024**2, description="beyond it new records are dropped and counted")
 
 
+class Tax(_Frozen):
+    """Choices in the definition of the tax that can be argued either way."""
+
+    plan_counts_as: Literal["work", "coordinate"] = Field("work", description="the receipt line of planning stages")
+    after_free_failure: Literal["retry", "role"] = Field(
+        "retry", description="the line of a resend whose failed first sending cost nothing: retry, or its role's own"
+    )
+
+
 class Settings(_Frozen):
     """The whole."""
 
@@ -144,6 +153,7 @@ class Settings(_Frozen):
         {}, description="destinations by name; presets need no entry"
     )
     stages: dict[str, Stage] = Field({}, description="what is known of stages, by name or pattern")
+    tax: Tax = Tax()
     prices: dict[str, Price] = Field({}, description="own prices of models, by model name")
 
     @model_validator(mode="before")

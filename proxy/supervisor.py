@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from proxy.data_dir import DataDir
+from proxy.data_dir import DataDir, DataDirTaken
 from proxy.settings import Settings, reveal, split_listen
 
 log = logging.getLogger(__name__)
@@ -241,7 +241,11 @@ def serve(settings: Settings) -> int:
         CannotServe: a port or the data directory is not to be had.
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
-    with DataDir.claim(Path(settings.data_dir)) as data_dir:
+    try:
+        claimed = DataDir.claim(Path(settings.data_dir))
+    except DataDirTaken as error:
+        raise CannotServe(str(error)) from error
+    with claimed as data_dir:
         return asyncio.run(_run(settings, data_dir))
 
 

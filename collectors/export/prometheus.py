@@ -48,6 +48,11 @@ class Metrics:
         self._upstreams: set[str] = set()
         self._settled: OrderedDict[str, dict[str, tuple[int, int]]] = OrderedDict()
 
+    def stored(self, records: Iterable[CallRecord], analyses: Iterable[SessionAnalysis]) -> None:
+        """The collector's word that these are in the store now."""
+        self.observe(records)
+        self.settle(analyses)
+
     def observe(self, records: Iterable[CallRecord]) -> None:
         """Counts finished calls; each record once, when it went into the store."""
         for record in records:
