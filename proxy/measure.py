@@ -66,6 +66,9 @@ class Measure:
         with self._tally.measuring("meter"):
             call.decoder = decoder_for(answer.header("Content-Encoding"))
             call.meter = call.dialect.meter(call.described, answer.status, content_type)
+            take_headers = getattr(call.meter, "take_headers", None)  # see HeaderReader
+            if take_headers is not None:
+                take_headers(answer.headers)
             if call.described.hides_usage and answer.status == 200 and "event-stream" in content_type:
                 return call.dialect.stream_filter(call.described)
         return None

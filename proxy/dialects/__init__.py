@@ -89,6 +89,14 @@ class Meter(Protocol):
         ...
 
 
+class HeaderReader(Protocol):
+    """What a meter may implement beside :class:`Meter`, where a format tells usage in headers."""
+
+    def take_headers(self, headers: Mapping[str, str]) -> None:
+        """Called once, before the first chunk. ``headers`` look up case-insensitively."""
+        ...
+
+
 class StreamFilter(Protocol):
     """Takes out of a stream what the agent did not ask for. Every other byte passes unchanged and in order."""
 
