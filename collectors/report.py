@@ -148,10 +148,13 @@ class SessionReport:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """Sums over every session that was asked for; ``listed`` of them are in the report, which has a limit."""
+    """Sums over every session that was asked for; ``listed`` of them are in the report, which has a limit.
+    ``unattributed_*``: calls of that time that named no session; they stand in no other figure here."""
 
     sessions: int
     listed: int
+    unattributed_calls: int
+    unattributed_cost_usd: Decimal
     calls: int
     input_tokens: int
     output_tokens: int
@@ -228,7 +231,13 @@ def session_report(row: Row, stages: Iterable[Row]) -> SessionReport:
 
 
 def _totals(row: Row, listed: int) -> Totals:
-    return Totals(sessions=row["sessions"], listed=listed, **_sums(row))
+    return Totals(
+        sessions=row["sessions"],
+        listed=listed,
+        unattributed_calls=row["unattributed_calls"],
+        unattributed_cost_usd=usd(row["unattributed_nano"]),
+        **_sums(row),
+    )
 
 
 def _sums(row: Row) -> dict[str, Any]:

@@ -23,7 +23,7 @@ function go(words, changes) {
 function draw(report, words) {
   const { sessions, totals } = report;
   const isFiltered = words.get("search") || words.get("since");
-  if (!totals.sessions && !isFiltered) return [empty()];
+  if (!totals.sessions && !isFiltered) return totals.unattributed_calls ? [unattributed(totals)] : [empty()];
   return [tiles(totals.tax), facts(totals), tools(words, totals), sessions.length ? table(sessions, words) : none()];
 }
 
@@ -37,6 +37,7 @@ const facts = (totals) =>
     h("span", {}, h("b", {}, count(totals.handoffs)), " handoffs"),
     h("span", {}, h("b", {}, count(totals.retries)), totals.retries === 1 ? " retry" : " retries"),
     totals.coverage === null ? null : h("span", {}, "usage reported for ", h("b", {}, percent(totals.coverage)), " of model calls"),
+    totals.unattributed_calls ? h("span", { class: "note", title: "Send X-Orchtax-Session, or put /session/ID/stage/NAME in front of the base URL's path." }, `${plural(totals.unattributed_calls, "call")} (${money(totals.unattributed_cost_usd)}) without a session`) : null,
     totals.unpriced_calls ? h("span", { class: "note" }, `${plural(totals.unpriced_calls, "call")} without a known price`) : null,
   );
 
@@ -82,6 +83,9 @@ function row(session) {
 }
 
 const none = () => h("div", { class: "card state" }, h("h2", {}, "No session matches"), h("p", {}, "Widen the time span or change the search."));
+
+const unattributed = (totals) =>
+  h("div", { class: "card state" }, h("h2", {}, `${plural(totals.unattributed_calls, "call")}, no session yet`), h("p", {}, "Calls arrive, but none says which task it belongs to. Put session and stage into the base URL, or send X-Orchtax-Session and X-Orchtax-Stage."), h("code", {}, "OPENAI_BASE_URL=http://127.0.0.1:8400/session/task-1/stage/planner/openai/v1"));
 
 const empty = () =>
   h("div", { class: "card state" }, h("h2", {}, "No sessions yet"), h("p", {}, "Point an agent's base URL at orchtax; its first session appears here within seconds."), h("code", {}, "OPENAI_BASE_URL=http://127.0.0.1:8400/openai/v1"));

@@ -14,9 +14,11 @@ _ROOM_FOR_BARS = 118
 
 def show(report: Report) -> None:
     """Prints it: a row a session, the totals, and what a reader must know before trusting a share."""
-    if not report.sessions:
-        return
     screen = console()
+    if not report.sessions:
+        for note in _notes(report):
+            screen.print(Text(note, style="yellow"))
+        return
     width = 10 if screen.width >= _ROOM_FOR_BARS else 0
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     table.add_column("session", overflow="fold", min_width=12)
@@ -50,6 +52,10 @@ def _notes(report: Report) -> list[str]:
     if report.totals.unpriced_calls:
         many = _many(report.totals.unpriced_calls, "call")
         notes.append(f"{many} without a known price, left out of cost: name their models under prices:")
+    if report.totals.unattributed_calls:
+        many, cost = _many(report.totals.unattributed_calls, "call"), money(report.totals.unattributed_cost_usd)
+        notes.append(f"{many} ({cost}) named no session and stand in no receipt: send X-Orchtax-Session, or put")
+        notes.append("/session/ID/stage/NAME in front of the base URL's path")
     if report.totals.listed < report.totals.sessions:
         notes.append(f"{report.totals.listed} of {report.totals.sessions} sessions listed: raise --limit to see more")
     return [_printable(note) for note in notes]

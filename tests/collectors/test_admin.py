@@ -12,6 +12,7 @@ from collectors.figures import LINES, SessionAnalysis
 from collectors.records import CallRecord
 from collectors.store.clickhouse import Store
 from collectors.store.errors import StoreUnavailable
+from collectors.store.rows import CALL_COLUMNS, call_row
 from tests.admin_port import Port, admin_port
 from tests.seeding import LOOP, ORIGIN_NS, UNPRICED, analysed, demo_sessions, seed, tax_of
 
@@ -46,6 +47,21 @@ async def test_report_equals_sums_over_the_records(port: Port) -> None:
     assert totals["input_tokens"] + totals["output_tokens"] == sum(call.tokens for call in everything)
     assert round(totals["cost_usd"] * 10**9) == sum(call.cost_nano or 0 for call in everything)
     assert totals["tax"]["tokens"]["tax"] == sum(tax_of(analysis) for _, analysis in SESSIONS)
+
+
+@pytest.mark.engine
+async def test_calls_without_a_session_are_counted_apart(port: Port, engine: Store) -> None:
+    _, before, _ = await port.get("/api/report")
+    call = next(call for calls, _ in SESSIONS for call in calls if call.cost_nano)
+    lost = [replace(call, call_id=f"lost-{n}", session_id="") for n in range(3)]
+    await engine.insert("calls", CALL_COLUMNS, [call_row(record) for record in lost], "lost")
+    _, after, _ = await port.get("/api/report")
+    assert after["totals"].pop("unattributed_calls") == 3
+    assert round(after["totals"].pop("unattributed_cost_usd") * 10**9) == 3 * (call.cost_nano or 0)
+    assert before["totals"].pop("unattributed_calls") == before["totals"].pop("unattributed_cost_usd") == 0
+    assert after == before
+    _, later, _ = await port.get("/api/report?since=1m")
+    assert later["totals"]["unattributed_calls"] == 0
 
 
 def _equal(session: dict[str, object], calls: list[CallRecord], analysis: SessionAnalysis) -> None:

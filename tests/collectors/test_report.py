@@ -26,7 +26,8 @@ def row(**given_values: Any) -> dict[str, Any]:
     lines = [f"{line}_{unit}" for line in LINES for unit in ("tokens", "nano", "us")]
     repetition = [f"{name}_tokens" for name in Repetition.__dataclass_fields__]
     words = {"session_id": "s", "tenant": "", "task": "", "variant": "", "session_source": "header"}
-    base = dict.fromkeys((*counts, *amounts_of, *times, *lines, *repetition, "sessions"), 0)
+    alone = ("sessions", "unattributed_calls", "unattributed_nano")
+    base = dict.fromkeys((*counts, *amounts_of, *times, *lines, *repetition, *alone), 0)
     return {**base, **words, "pattern": "single", "session_confidence": 1.0, "pattern_confidence": 1.0, **given_values}
 
 

@@ -10,7 +10,7 @@ WITH met AS
            OR positionCaseInsensitiveUTF8(task, {search:String}) > 0
            OR positionCaseInsensitiveUTF8(variant, {search:String}) > 0)
 )
-SELECT s.*, r.*
+SELECT s.*, r.*, u.*
 FROM
 (
     SELECT
@@ -46,3 +46,11 @@ CROSS JOIN
         ON r.call_id = c.call_id
     WHERE (c.tenant, r.session_id) IN (SELECT tenant, session_id FROM met)
 ) AS r
+CROSS JOIN
+(   -- calls that named no session: in no receipt, but spent all the same
+    SELECT
+        count() AS unattributed_calls, sum(ifNull(cost_nano, 0)) AS unattributed_nano
+    FROM calls
+    WHERE session_id = '' AND {session:String} = '' AND {search:String} = ''
+      AND ts >= fromUnixTimestamp64Nano({since_ns:Int64})
+) AS u
