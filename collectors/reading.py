@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal, Protocol, get_args
 
-from collectors.report import Report, Row, build_report
+from collectors.report import Report, build_report
 from collectors.session_detail import SessionDetail, build_detail
+from collectors.tax import Row
 
 Sort = Literal["recent", "tax", "cost", "tokens", "duration"]
 MOST_SESSIONS = 1000

@@ -82,7 +82,6 @@ def receipt(call: CallRecord, standing: Standing, partition: Partition, version:
         cross_output_tokens=partition.tokens("cross_output"),
         unobserved_tokens=partition.tokens("unobserved"),
         output_tokens=(call.output_tokens or 0) if was_sent else 0,
-        on_critical_path=False,
         **{f"{line}_tokens": tokens[line] for line in LINES},
         **{f"{line}_nano": nano[line] for line in LINES},
     )

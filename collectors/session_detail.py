@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from collectors.figures import LINES, TAX_LINES
-from collectors.report import Row, SessionReport, Tax, session_report, usd
+from collectors.report import SessionReport, session_report
+from collectors.tax import Row, Tax, usd
 
 FORMULAS = {
     "retry": "tokens of failed attempts, of their retries, and of rework after a validator's FAIL",

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from collectors.figures import LINES, TAX_LINES
-from collectors.report import Tax
+from collectors.tax import Tax
 
 COLOUR = {
     "work": "grey58",

@@ -9,7 +9,8 @@ from decimal import Decimal
 from rich.table import Table
 
 from collectors.figures import LINES, TAX_LINES
-from collectors.report import Report, SessionReport, Tax, TaxByUnit, divide
+from collectors.report import Report, SessionReport
+from collectors.tax import Tax, TaxByUnit, divide
 from proxy.demo.fleets import Fleet
 
 

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from collectors.figures import LINES, TAX_LINES
 from collectors.reading import BadQuestion, Question, parse_since
-from collectors.report import INSUFFICIENT, Repetition, Report, build_report, divide, dump, load, usd
+from collectors.report import Repetition, Report, build_report, dump, load
+from collectors.tax import INSUFFICIENT, divide, usd
 
 HOUR_NS = 3600 * 10**9
 amounts = st.fixed_dictionaries({line: st.integers(0, 10**12) for line in LINES})
