@@ -66,6 +66,7 @@ async def worker(boot: Boot, parent: Parent) -> None:
     from proxy.measure import Measure
     from proxy.routes import Routes
     from proxy.server import DataServer
+    from proxy.signers import Signers
     from proxy.upstream import Upstreams
     from proxy.worker import Worker
 
@@ -93,6 +94,7 @@ async def worker(boot: Boot, parent: Parent) -> None:
                 dialects=dialects,
                 measure=Measure(dialects, counter, tally),
                 upstreams=upstreams,
+                signers=Signers(settings.upstreams, os.environ),
                 books=Books(boot.name, prices, counter),
                 spool=spool,
                 limits=settings.limits,

@@ -25,6 +25,7 @@ from proxy.measure import Measure
 from proxy.routes import Refused, Routes
 from proxy.server import Body, Connection, check_form, fault_response, reply, write
 from proxy.settings import Limits
+from proxy.signers import Signers
 from proxy.upstream import Answer, UpstreamFailed, Upstreams
 
 
@@ -37,6 +38,7 @@ class Plant:
     dialects: Mapping[str, Dialect]
     measure: Measure
     upstreams: Upstreams
+    signers: Signers
     books: Books
     spool: SpoolWriter
     limits: Limits
@@ -91,6 +93,7 @@ class Exchange:
             data = call.body.stream()
             if request.content_length is not None:
                 headers["Content-Length"] = str(request.content_length)
+        self._p.signers.sign(call.route, request.method, headers, data)
         self._p.measure.begin(call)
         call.sent_at = call.clock()
         answer = await self._p.upstreams.send(call.route, request.method, headers, data or None)

@@ -63,6 +63,21 @@ class Timeouts(_Frozen):
     read_s: Seconds = Field(600, description="longest silence, before the answer or within it")
 
 
+class Aws(_Frozen):
+    """Keys that calls to this upstream are signed with; without any, the standard ``AWS_*`` environment variables."""
+
+    access_key_id: SecretStr | None = Field(None, description="key id to sign calls with")
+    secret_access_key: SecretStr | None = Field(None, description="its secret")
+    session_token: SecretStr | None = Field(None, description="its session token, for temporary keys")
+    access_key_id_file: str = Field("", description="a file that holds the key id; read again when it changes")
+    secret_access_key_file: str = Field("", description="a file that holds the secret")
+    session_token_file: str = Field("", description="a file that holds the session token")
+    credentials_file: str = Field("", description="AWS credentials file; default ~/.aws/credentials with a profile")
+    profile: str = Field("", description="profile in the credentials file")
+    region: str = Field("", pattern=r"^[a-z0-9-]*$", description="where path and host do not name the region")
+    service: str = Field("bedrock", pattern=r"^[a-z0-9-]+$", description="the service's signing name")
+
+
 class Upstream(_Frozen):
     """One destination. A key that names a preset (``openai``, ``anthropic`` …) takes what it leaves out from there."""
 
@@ -74,6 +89,7 @@ class Upstream(_Frozen):
     price_per_call_usd: Usd | None = Field(None, description="fee of each call, for tools")
     essential: bool = Field(True, description="false: may be paused before others")
     timeouts: Timeouts = Timeouts()
+    aws: Aws = Aws()
 
     @field_validator("base_url")
     @classmethod

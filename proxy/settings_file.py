@@ -18,12 +18,13 @@ from typing import Any, get_args, get_origin
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from proxy.aws_keys import key_problems
 from proxy.settings import Settings
 
 DEFAULT_FILE = "orchtax.yaml"
 PREFIX = "ORCHTAX_"
 MASK = "********"
-_SECRET = re.compile(r"token|secret|password|api_?key", re.IGNORECASE)
+_SECRET = re.compile(r"token|secret|password|api_?key|access_key", re.IGNORECASE)
 _USER_INFO = re.compile(r"//[^/@\s]*@")
 
 Tree = dict[str, Any]
@@ -70,9 +71,12 @@ def load_with_origins(path: str | None, environment: Mapping[str, str]) -> Loade
     if problems:
         raise BadSettings(problems)
     try:
-        return Loaded(Settings.model_validate(tree), file, origins)
+        settings = Settings.model_validate(tree)
     except ValidationError as error:
         raise BadSettings([_problem(detail, tree, origins) for detail in error.errors()]) from None
+    if problems := key_problems(settings.upstreams, environment):
+        raise BadSettings(problems)
+    return Loaded(settings, file, origins)
 
 
 def masked(keys: Keys, value: object) -> str:
