@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from collectors.reading import BadQuestion
-from proxy.commands import check, demo, report, serve, session
+from proxy.commands import check, demo, report, serve, session, store
 from proxy.commands.source import NoData
 from proxy.settings_file import BadSettings
 
@@ -29,6 +29,8 @@ app.command("demo", help=demo.HELP, context_settings=demo.CONTEXT)(demo.run)
 app.command("report", help=report.HELP)(report.run)
 app.command("session", help=session.HELP)(session.run)
 app.command("check", help=check.HELP)(check.run)
+app.command("migrate", help=store.MIGRATE_HELP)(store.migrate)
+app.command("rebuild-rollups", help=store.REBUILD_HELP)(store.rebuild_rollups)
 
 
 def _version(wanted: bool) -> None:

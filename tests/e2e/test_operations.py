@@ -4,6 +4,7 @@ told, bad starts end before listening."""
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 import time
 from pathlib import Path
@@ -119,8 +120,13 @@ async def test_readiness_does_not_wait_for_the_store(tmp_path: Path) -> None:
 async def _serve(file: Path, **settings: object) -> tuple[int, str]:
     """Start ``orchtax serve`` that is expected to end by itself; exit code and what it said."""
     file.write_text(yaml.safe_dump({"listen": "127.0.0.1:0", "admin": {"listen": "127.0.0.1:0"}, **settings}))
+    return await _run("serve", "--config", str(file))
+
+
+async def _run(*arguments: str) -> tuple[int, str]:
+    """A command that ends by itself; exit code and what it said."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "proxy.cli", "serve", "--config", str(file)),
+        *(sys.executable, "-m", "proxy.cli", *arguments),
         cwd=ROOT,
         env=clean_env(),
         stdout=asyncio.subprocess.PIPE,
@@ -134,3 +140,20 @@ async def _serve(file: Path, **settings: object) -> tuple[int, str]:
             await process.wait()
     assert process.returncode is not None
     return process.returncode, out.decode()
+
+
+async def test_the_store_s_upkeep_waits_for_orchtax_to_stop(tmp_path: Path) -> None:
+    async with (
+        upstream(always(answer(USAGE))) as up,
+        serving(tmp_path, upstreams={"openai": {"base_url": up.url}}) as running,
+    ):
+        await call(running, "kept", 5)
+        await until_stored(running, "kept", 5, 60)
+        code, text = await _run("rebuild-rollups", "--config", str(tmp_path / "orchtax.yaml"))
+        assert code == 1
+        assert str(running.process.pid) in text
+        assert await running.stop() == 0
+        code, text = await _run("migrate", "--json", "--config", str(tmp_path / "orchtax.yaml"))
+        assert (code, json.loads(text)) == (0, {"applied": []})
+        code, text = await _run("rebuild-rollups", "--json", "--config", str(tmp_path / "orchtax.yaml"))
+        assert (code, json.loads(text)) == (0, {"calls": 5})
