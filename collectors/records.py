@@ -92,6 +92,11 @@ class Attribution:
     variant: str = ""
     essential: bool | None = None
     verdict: Verdict | None = None
+    agent_id: str = ""  # the instance of the stage: an agent's, thread's or span's own id
+    parent_agent_id: str = ""  # the instance that started it
+    parent_session_id: str = ""  # the session that this one is part of
+    trace_id: str = ""  # of W3C traceparent, and the caller's span in it
+    parent_span_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +132,11 @@ class CallRecord:
     variant: str = ""
     essential: bool | None = None
     verdict: Verdict | None = None
+    agent_id: str = ""
+    parent_agent_id: str = ""
+    parent_session_id: str = ""
+    trace_id: str = ""
+    parent_span_id: str = ""
     # what was asked and answered
     method: str = ""
     path: str = ""

@@ -62,6 +62,7 @@ async def worker(boot: Boot, parent: Parent) -> None:
     from proxy.call import Tally
     from proxy.dialects import load
     from proxy.exchange import Exchange, Plant
+    from proxy.id_register import IdRegister
     from proxy.identity import Identity
     from proxy.measure import Measure
     from proxy.routes import Routes
@@ -86,11 +87,13 @@ async def worker(boot: Boot, parent: Parent) -> None:
         spool = SpoolWriter(Path(settings.data_dir) / "spool", boot.name, options)
         stack.callback(spool.close)
         await stack.enter_async_context(_task(spool.run(), "spool"))
+        register = IdRegister(Path(settings.data_dir) / "ids")
+        stack.callback(register.close)
         upstreams = await stack.enter_async_context(Upstreams(settings.upstreams))
         exchange = Exchange(
             Plant(
                 routes=Routes(settings.upstreams),
-                identity=Identity(settings.stages, boot.salt),
+                identity=Identity(settings.stages, boot.salt, register, tally),
                 dialects=dialects,
                 measure=Measure(dialects, counter, tally),
                 upstreams=upstreams,

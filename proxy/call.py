@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import time
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 
@@ -42,6 +44,7 @@ class Call:
     first_at: int = 0
     last_at: int = 0
     status: int | None = None
+    answer_headers: Mapping[str, str] | None = None
     response_bytes: int = 0
     prompt: Prompt | None = None
     meter: Meter | None = None
@@ -70,9 +73,18 @@ class Tally:
     booked: int = 0
     refused: dict[str, int] = field(default_factory=dict)
     measuring_failures: dict[str, int] = field(default_factory=dict)
+    evidence_ignored: Counter[str] = field(default_factory=Counter)
+    """Values of peers' headers and bodies that were not what they should be, by whose they were."""
+    evidence_conflicts: Counter[str] = field(default_factory=Counter)
+    """Explicit evidence that said otherwise than stronger evidence, by what it spoke of."""
 
     def refuse(self, code: str) -> None:
         self.refused[code] = self.refused.get(code, 0) + 1
+
+    def count_evidence(self, ignored: Iterable[str], conflicts: Iterable[str]) -> None:
+        for counter, names in ((self.evidence_ignored, ignored), (self.evidence_conflicts, conflicts)):
+            for name in names:
+                counter[name] += 1
 
     def measuring(self, step: str) -> Measuring:
         """``with tally.measuring("meter"): …`` runs a part that must never harm the call: what it raises is counted

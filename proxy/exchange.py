@@ -62,10 +62,11 @@ class Exchange:
             check_form(request)
             route = self._p.routes.match(request.raw_path)
             dialect = choose(self._p.dialects, route.destination.api, request.method, route.path)
-            who = self._p.identity.attribute(request.headers, route)
+            evidence = self._p.identity.read(request.headers, route)
             body = Body(request, self._p.limits)
             await body.read()
             dialect, described = self._p.measure.describe(request, route, dialect, body)
+            who = self._p.identity.attribute(evidence, described)
             call = Call(request, route, dialect, body, who, described)
             self._p.tally.admitted += 1
             answer = await self._send(call)
@@ -97,7 +98,7 @@ class Exchange:
         self._p.measure.begin(call)
         call.sent_at = call.clock()
         answer = await self._p.upstreams.send(call.route, request.method, headers, data or None)
-        call.first_at, call.status = call.clock(), answer.status
+        call.first_at, call.status, call.answer_headers = call.clock(), answer.status, answer.headers
         return answer
 
     async def _relay(self, call: Call, answer: Answer) -> web.StreamResponse:
@@ -150,6 +151,7 @@ class Exchange:
         call.is_booked = True
         self._p.measure.digest(call)
         self._p.measure.seen(call)
+        self._p.identity.learn(call)
         settle(call, outcome, self._p.books, self._p.tally)
         with self._p.tally.measuring("book"):
             self._p.spool.append(encode(record_of(call, outcome, self._p.books.worker)))

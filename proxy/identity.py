@@ -1,7 +1,9 @@
-"""Who is calling: headers and path → :class:`Attribution`, and which headers go on to the upstream.
+"""Who is calling: headers, path and body → :class:`Attribution`, and which headers go on to the upstream.
 
-Order of evidence so far: orchtax's own headers (1.0), then the path (1.0). Session and stage are found independently,
-the first hit wins. ``X-Orchtax-*`` never leaves the proxy, nor do hop-by-hop headers (RFC 9110 §7.6.1).
+Order of evidence: orchtax's own headers (1.0), the path (1.0), then what others say by the tables in ``evidence/``:
+agents that name themselves, peers' headers, ids in the body, baggage and trace context, protocol ids. Session, stage
+and parent are found independently, the first hit wins (``weighing.py``). Only a malformed header of orchtax's own
+refuses a call. ``X-Orchtax-*`` never leaves the proxy, nor do hop-by-hop headers (RFC 9110 §7.6.1).
 """
 
 from __future__ import annotations
@@ -9,16 +11,20 @@ from __future__ import annotations
 import fnmatch
 import hashlib
 from collections.abc import Iterable, Mapping
-from typing import cast
+from dataclasses import dataclass
+from typing import TypedDict, cast
 
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from collectors.records import ROLES, Attribution, Role, RoleSource, Source, Verdict
-from proxy.dialects import Fault
+from collectors.records import ROLES, Attribution, Role, RoleSource, Verdict
+from proxy.call import Call, Tally
+from proxy.dialects import Described, Fault
+from proxy.evidence import OWN_PREFIX, Clue, Clues, Rulebook, What
+from proxy.id_register import IdRegister, Owner
 from proxy.routes import Refused, Route, checked_name
 from proxy.settings import Stage
+from proxy.weighing import Weighed
 
-OWN = "x-orchtax-"
 HOP_BY_HOP = frozenset(
     {"connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection"}
     | {"te", "trailer", "transfer-encoding", "upgrade"}
@@ -27,46 +33,113 @@ _FRAMING = frozenset({"host", "content-length", "expect"})
 _OWN_NAMES = frozenset(
     ("session", "stage", "role", "parent", "task", "variant", "tenant", "essential", "verdict", "outcome")
 )
+_OWN_CLUES: tuple[What, ...] = ("session", "stage", "parent", "task", "tenant")
 _YES_NO = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 _KEY_HEADERS = ("Authorization", "x-api-key", "api-key", "x-goog-api-key")
 
 
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What a request's head says of its caller; the body is still to come."""
+
+    route: Route
+    own: Mapping[str, str]
+    key_hash: str
+    clues: Clues
+
+
 class Identity:
     """Attribution of calls. ``salt`` keys the hash that stands for an agent's credential; the credential itself is
-    neither kept nor written anywhere."""
+    neither kept nor written anywhere. ``register`` knows the ids that calls made or used."""
 
-    def __init__(self, stages: Mapping[str, Stage], salt: bytes) -> None:
+    def __init__(self, stages: Mapping[str, Stage], salt: bytes, register: IdRegister, tally: Tally) -> None:
         self._stages = dict(stages)
         self._salt = salt
         self._roles: dict[str, Role | None] = {}
+        self._rules = Rulebook()
+        self._register = register
+        self._tally = tally
 
-    def attribute(self, headers: CIMultiDictProxy[str], route: Route) -> Attribution:
-        """Attribution of one call.
+    def read(self, headers: CIMultiDictProxy[str], route: Route) -> Evidence:
+        """What a request's head says. One reading serves any number of messages under the same head.
 
         Raises:
             Refused: 400 when an ``X-Orchtax-*`` value is malformed; the text names the header.
         """
-        own = _own_headers(headers)
-        session, session_source = _first(own.get("session", ""), route.session)
-        stage, stage_source = _first(own.get("stage", ""), route.stage)
-        role, role_source = self._role(own, stage)
-        return Attribution(
-            tenant=own.get("tenant", ""),
-            key_hash=self._key_hash(headers),
-            session_id=session,
-            session_source=session_source,
-            session_confidence=1.0 if session else 0.0,
-            stage=stage,
-            stage_source=stage_source,
-            stage_confidence=1.0 if stage else 0.0,
+        clues = Clues()
+        with self._tally.measuring("evidence"):
+            self._rules.read_headers(clues, headers)
+            self._rules.read_path(clues, route.path)
+        return Evidence(route, _own_values(clues.own), self._key_hash(headers), clues)
+
+    def attribute(self, evidence: Evidence, described: Described) -> Attribution:
+        """Attribution of one call, from its head and what its body says. Never raises: evidence that cannot be read
+        is ignored and counted."""
+        known = Weighed(lambda tenant, name: self._owner(_scope(name, tenant, evidence.key_hash), name))
+        with self._tally.measuring("evidence"):
+            self._weigh(known, evidence, described)
+        session, stage = known.get("session"), known.get("stage")
+        role, role_source = self._role(evidence.own, stage.value)
+        outer = known.get("parent_session").value
+        who = Attribution(
+            tenant=known.get("tenant").value,
+            key_hash=evidence.key_hash,
+            session_id=session.value,
+            session_source=session.source,
+            session_confidence=session.confidence,
+            stage=stage.value,
+            stage_source=stage.source,
+            stage_confidence=stage.confidence,
             role=role,
             role_source=role_source,
-            parent=own.get("parent", ""),
-            task=own.get("task", ""),
-            variant=own.get("variant", ""),
-            essential=_YES_NO[own["essential"].lower()] if "essential" in own else None,
-            verdict=cast(Verdict, own["verdict"].lower()) if "verdict" in own else None,
+            parent=known.get("parent").value,
+            task=known.get("task").value,
+            agent_id=known.get("agent").value.removeprefix("agent:"),
+            parent_agent_id=known.get("parent_agent").value.removeprefix("agent:"),
+            parent_session_id=outer if outer != session.value else "",
+            trace_id=known.get("trace").value,
+            parent_span_id=known.get("span").value,
+            **_declared(evidence.own),
         )
+        self.remember(who, known.used)
+        return who
+
+    def remember(self, who: Attribution, ids: Iterable[str]) -> None:
+        """From now on, a call that names one of these ids belongs to this one's session. Trace ids are known across the
+        credentials of a tenant, all others only to who made them."""
+        if not who.session_id:
+            return
+        owner = Owner(who.session_id, who.stage, who.session_confidence)
+        with self._tally.measuring("ids"):
+            for name in ids:
+                self._register.put(_scope(name, who.tenant, who.key_hash), name, owner)
+
+    def learn(self, call: Call) -> None:
+        """Remember the ids that the answer of a finished call gave out. Chat completions have ids that nobody names
+        again."""
+        seen, ids = call.seen, self._rules.read_answer(call.answer_headers)
+        if seen is not None and call.dialect.name != "openai_chat":
+            ids += [f"id:{name}" for name in (seen.response_id, *seen.ids) if name]
+        if ids:
+            self.remember(call.attribution, ids)
+
+    def _weigh(self, known: Weighed, evidence: Evidence, described: Described) -> None:
+        """All clues in the order of evidence: own headers, path, then what others say."""
+        route, clues = evidence.route, evidence.clues.copy()
+        if body := _body(described):
+            self._rules.read_body(clues, route.destination.upstream.kind, body)
+        for what in _OWN_CLUES:
+            known.declare(what, evidence.own.get(what, ""), "header")
+        known.declare("session", route.session, "path")
+        known.declare("stage", route.stage, "path")
+        for clue in sorted(clues.found, key=_order):
+            known.take(clue)
+        self._tally.count_evidence(clues.ignored, known.conflicts)
+
+    def _owner(self, scope: str, name: str) -> Owner | None:
+        with self._tally.measuring("ids"):
+            return self._register.find(scope, name)
+        return None
 
     def _role(self, own: Mapping[str, str], stage: str) -> tuple[Role | None, RoleSource]:
         if "role" in own:
@@ -93,20 +166,45 @@ class Identity:
         return ""
 
 
-def _first(header: str, path: str) -> tuple[str, Source]:
-    if header:
-        return header, "header"
-    return (path, "path") if path else ("", "none")
+def _order(clue: Clue) -> tuple[bool, int]:
+    """The tenant first, because ids are looked up within it."""
+    return clue.told.what != "tenant", clue.rank
 
 
-def _own_headers(headers: CIMultiDictProxy[str]) -> dict[str, str]:
+def _scope(name: str, tenant: str, key_hash: str) -> str:
+    return tenant if name.startswith("trace:") else f"{tenant}\0{key_hash}"
+
+
+def _body(described: Described) -> Mapping[str, object]:
+    """The parsed body, with the earlier answer that a dialect found named in it or in the path."""
+    body = described.parsed or {}
+    if described.previous_id and "previous_response_id" not in body:
+        return {**body, "previous_response_id": described.previous_id}
+    return body
+
+
+class _Declared(TypedDict):
+    variant: str
+    essential: bool | None
+    verdict: Verdict | None
+
+
+def _declared(own: Mapping[str, str]) -> _Declared:
+    """What only orchtax's own headers say."""
+    return _Declared(
+        variant=own.get("variant", ""),
+        essential=_YES_NO[own["essential"].lower()] if "essential" in own else None,
+        verdict=cast(Verdict, own["verdict"].lower()) if "verdict" in own else None,
+    )
+
+
+def _own_values(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
     own: dict[str, str] = {}
-    for name, value in headers.items():
-        if name[:10].lower() != OWN:
-            continue
-        key = name[10:].lower()
-        if key in _OWN_NAMES:
-            own[key] = checked_name(value.strip(), f"header X-Orchtax-{key.capitalize()}")
+    for name, value in headers:
+        if name in _OWN_NAMES:
+            own[name] = checked_name(value.strip(), f"header X-Orchtax-{name.capitalize()}")
+    if not own:
+        return own
     _check_choice(own, "role", ROLES)
     _check_choice(own, "verdict", ("pass", "fail"))
     _check_choice(own, "essential", _YES_NO)
@@ -130,7 +228,7 @@ def forwarded(headers: CIMultiDictProxy[str]) -> CIMultiDict[str]:
     kept: CIMultiDict[str] = CIMultiDict()
     for name, value in headers.items():
         low = name.lower()
-        if low in HOP_BY_HOP or low in _FRAMING or low in named or low.startswith(OWN) or "_" in name:
+        if low in HOP_BY_HOP or low in _FRAMING or low in named or low.startswith(OWN_PREFIX) or "_" in name:
             continue
         kept.add(name, value)
     return kept

@@ -69,6 +69,7 @@ class Observation:
     usage: Usage | None = None
     model: str | None = None
     response_id: str = ""
+    ids: tuple[str, ...] = ()  # further ids that later requests may name: a conversation, an A2A task or context
     finish_reason: str = ""
     error: str = ""  # an error the body tells although the status is 2xx, as a short code
     outputs: tuple[Block, ...] = ()
