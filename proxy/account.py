@@ -10,16 +10,14 @@ import time
 from dataclasses import dataclass, replace
 from typing import Any
 
-import xxhash
-
 from collectors.pricing import Prices
 from collectors.records import Attribution, CallRecord, Cost, Outcome, Usage, UsageSource
 from collectors.tokens import TokenCounter, estimate
 from proxy.call import Call, Tally
 from proxy.dialects import Described, Observation, Prompt
+from proxy.retry_marks import client_retry, retry_key
 from proxy.routes import Destination
 
-_RETRY_KEYS = ("Idempotency-Key", "amz-sdk-invocation-id")
 _SPOKEN = frozenset({"system", "user", "assistant", "tool_result"})
 MAX_COUNTED = 512 * 1024
 """Characters beyond which a text is estimated: counting must not hold an answer's last byte."""
@@ -30,7 +28,7 @@ def usage_of(
 ) -> Usage | None:
     """The call's tokens, or None where there is nothing to count.
 
-    ``counter`` is the tokenizer when it may be used (it is loaded and the answer is whole), else None.
+    ``counter`` is used where its encoding is loaded already: booking waits for nothing. Most calls never ask it.
     """
     reported = seen.usage
     is_whole = outcome == "ok" and seen.is_complete
@@ -38,6 +36,8 @@ def usage_of(
         return reported
     if described.kind != "model" or not (prompt.texts or seen.text or reported):
         return reported
+    if counter is not None and not counter.is_ready(described.model):
+        counter = None
     reported = reported or Usage()
     counted_in = reported.input_tokens
     source: UsageSource = "estimated" if not is_whole else "counted"
@@ -107,8 +107,7 @@ def settle(call: Call, outcome: Outcome, books: Books, tally: Tally) -> None:
         return
     model, seen = call.described.model, call.seen
     with tally.measuring("usage"):
-        counter = books.counter if books.counter.is_ready(model) else None
-        call.usage = usage_of(call.described, call.prompt or Prompt(), seen, outcome, counter)
+        call.usage = usage_of(call.described, call.prompt or Prompt(), seen, outcome, books.counter)
     with tally.measuring("price"):
         call.cost = cost_of(books.prices, call, (model, seen.model), call.usage)
 
@@ -143,7 +142,8 @@ def record_of(call: Call, outcome: Outcome, worker: str) -> CallRecord:
         outputs=seen.outputs,
         emitted_tools=seen.emitted_tools,
         **_attribution(call.attribution, seen, to),
-        **_retry_marks(call),
+        client_retry=client_retry(call.request.headers),
+        retry_key=retry_key(call.request.headers),
         **_times(call),
         **_usage_fields(call.usage),
         **_cost_fields(call.cost),
@@ -155,17 +155,6 @@ def _attribution(who: Attribution, seen: Observation, to: Destination) -> dict[s
     told["essential"] = to.upstream.essential if who.essential is None else who.essential
     told["verdict"] = who.verdict or seen.verdict
     return told
-
-
-def _retry_marks(call: Call) -> dict[str, Any]:
-    """The SDKs' own marks: ``x-stainless-retry-count`` (openai, anthropic), ``amz-sdk-request: attempt=N`` (boto3)."""
-    headers = call.request.headers
-    count = headers.get("x-stainless-retry-count", "0")
-    if (attempt := headers.get("amz-sdk-request", "")).startswith("attempt="):
-        count = str(int(attempt[8:].partition(";")[0]) - 1) if attempt[8:].partition(";")[0].isdigit() else "0"
-    key = next((headers[name] for name in _RETRY_KEYS if name in headers), "")
-    hashed = xxhash.xxh3_64_hexdigest(key.encode("utf-8", "surrogateescape")) if key else ""
-    return {"client_retry": min(int(count), 255) if count.isdigit() else 0, "retry_key": hashed}
 
 
 def _times(call: Call) -> dict[str, Any]:
