@@ -22,6 +22,8 @@ _UNSAFE = re.compile(r"[\x00-\x1f\x7f\\]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _REGION = re.compile(r"[a-z]{2}(?:-[a-z]+)+-\d")
 MAX_NAME = 256
+_MAX_KNOWN = 1024
+_MAX_KNOWN_LENGTH = 512  # characters; together at most about 1 MB
 
 
 class Refused(Exception):
@@ -78,13 +80,24 @@ class Routes:
 
     def __init__(self, upstreams: Mapping[str, Upstream]) -> None:
         self._by_name = {name: _destination(name, upstream) for name, upstream in upstreams.items()}
+        self._known: dict[str, Route] = {}
 
     def match(self, target: str) -> Route:
-        """The route of a raw request target (path and query as received).
+        """The route of a raw request target (path and query as received). Remembered: agents call few targets.
 
         Raises:
             Refused: 400 for an unsafe path, 404 for an unknown upstream; the text says what would be right.
         """
+        route = self._known.get(target)
+        if route is None:
+            route = self._resolve(target)
+            if len(self._known) >= _MAX_KNOWN:
+                self._known.clear()
+            if len(target) <= _MAX_KNOWN_LENGTH:
+                self._known[target] = route
+        return route
+
+    def _resolve(self, target: str) -> Route:
         path, _, query = target.partition("?")
         if (
             not path.startswith("/")

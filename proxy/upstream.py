@@ -59,7 +59,7 @@ class Answer:
             UpstreamFailed: ``cut`` when it ended early, ``timeout`` when it fell silent.
         """
         try:
-            async for chunk in self._response.content.iter_any():
+            while chunk := await self._response.content.readany():
                 yield chunk
         except TimeoutError as error:
             raise _failed(
