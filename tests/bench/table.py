@@ -91,7 +91,7 @@ def _floors(report: Report) -> list[tuple[str, str, bool]]:
 def _notes(report: Report) -> list[str]:
     samples = min(row.samples for row in report.latency)
     lines = [
-        "Medians over rounds in which the subjects take turns (in brackets lowest and highest); ratios are within a round.",
+        "Medians over rounds in turns (in brackets lowest and highest); ratios are within a round.",
         f"Added latency is the difference of the quantiles to direct, each of at least {samples:,} calls.",
         f"The collector was at most {report.catch_up_s:.1f} s behind after a measurement (waited for, not measured).",
     ]
