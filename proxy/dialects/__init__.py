@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -21,15 +21,26 @@ Json = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
+class Address:
+    """Where an upstream stands (``upstream``), and how the agent reached it (``proxy``, with session and stage where
+    its path named them): ``http://127.0.0.1:9300`` and ``http://localhost:8400/agent/writer``, no final slashes."""
+
+    upstream: str
+    proxy: str
+
+
+@dataclass(frozen=True, slots=True)
 class RequestHead:
     """A request without its body. ``path`` is what the upstream sees, below its base URL (``/v1/chat/completions``);
-    ``headers`` look up case-insensitively; ``api`` is the upstream's family (``openai``, ``anthropic``, ``mcp`` …)."""
+    ``headers`` look up case-insensitively; ``api`` is the upstream's family (``openai``, ``anthropic``, ``mcp`` …);
+    ``address`` is known only where the operator wants cards rewritten."""
 
     api: str
     method: str
     path: str
     query: str
     headers: Mapping[str, str]
+    address: Address | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +62,11 @@ class Described:
     """The answer then carries an extra usage chunk that the agent did not ask for: ``StreamFilter`` takes it out."""
     expects_usage: bool = True
     """False when the provider is known not to report usage for this request: a tokenizer is then made ready."""
+    is_listening: bool = False
+    """The answer is a stream that lasts until the agent has heard enough: its silence is no timeout, the agent's
+    leaving no cancellation, and a proxy that stops ends it."""
+    address: Address | None = None
+    """Set when the whole answer, though no stream, is to go through ``stream_filter`` so that it names the proxy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +93,8 @@ class Observation:
     text: str = ""
     verdict: Verdict | None = None  # only from structured pass/fail output
     is_complete: bool = True  # False: the format's own end mark was not seen
+    has_ended: bool = False  # that mark was seen in a stream: an agent that leaves now has had the whole answer
+    is_interim: bool = False  # the answer only asks for more; the call comes again with it, and is paid then
 
 
 class Meter(Protocol):
@@ -95,6 +113,49 @@ class HeaderReader(Protocol):
 
     def take_headers(self, headers: Mapping[str, str]) -> None:
         """Called once, before the first chunk. ``headers`` look up case-insensitively."""
+        ...
+
+
+WEBSOCKET = "WEBSOCKET"
+"""The method by which ``claims`` is asked for a request that wants to become a WebSocket; on the wire it is a GET."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What one WebSocket frame is to one response. ``turn`` numbers the responses of a socket from 1 as they begin; the
+    frame may begin it, end it, both, or just be part of it."""
+
+    turn: int
+    begins: Described | None = None
+    ends: Observation | None = None
+    status: int | None = None  # the HTTP status that an error frame states in place of an answer
+
+
+class FrameMeter(Protocol):
+    """Watches one WebSocket: the text frames of both directions, in the order in which they pass. Never raises, never
+    keeps more than a bounded part of what it saw. Frames that belong to no response are None."""
+
+    def sent(self, text: bytes) -> Frame | None:
+        """A frame of the agent's, before it is passed on."""
+        ...
+
+    def may_end(self, text: bytes) -> bool:
+        """Quick: whether a frame of the upstream's could end a response. It is then measured before it is passed on,
+        else after."""
+        ...
+
+    def received(self, text: bytes) -> Frame | None: ...
+
+    def finish(self) -> Iterable[Frame]:
+        """Called once, when the socket has ended: each response that had not, with what was seen of it."""
+        ...
+
+
+class SocketDialect(Protocol):
+    """What a dialect may implement beside :class:`Dialect`, where its format is spoken over WebSockets."""
+
+    def frames(self, opening: Described) -> FrameMeter:
+        """A meter for a socket whose opening request was described so."""
         ...
 
 
@@ -141,7 +202,8 @@ class Dialect(Protocol):
     def meter(self, described: Described, status: int, content_type: str) -> Meter: ...
 
     def stream_filter(self, described: Described) -> StreamFilter | None:
-        """Only asked when ``described.hides_usage`` and the answer is a 2xx stream."""
+        """Only asked when ``described.hides_usage`` and the answer is a stream, or when ``described.address`` is set;
+        the answer's status is 200."""
         ...
 
     def error_body(self, fault: Fault, described: Described | None) -> tuple[str, bytes]:
