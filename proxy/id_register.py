@@ -27,7 +27,8 @@ _ROOM = _SLOT - _HEAD.size
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Whose an id is. ``session_id`` is empty when two sessions used it: then it tells nothing."""
+    """Whose an id is, and how sure that is (whole percents). ``session_id`` is empty when two sessions used it: then it
+    tells nothing."""
 
     session_id: str
     stage: str
@@ -61,8 +62,8 @@ class IdRegister:
         return None if at is None else _owner(slots, at)
 
     def put(self, scope: str, name: str, owner: Owner) -> None:
-        """Make an id its owner's; the latest stage of a session counts. An id that another session used before becomes
-        nobody's. An owner too long for a slot is not kept.
+        """Make an id its owner's; the latest stage of a session counts. Of two sessions the surer one has it; two as
+        sure make it nobody's. An owner too long for a slot is not kept.
 
         Raises:
             OSError: the disk failed or is full.
@@ -72,10 +73,9 @@ class IdRegister:
         at = _slot_of(slots, key)
         known = None if at is None else _owner(slots, at)
         if known is not None:
-            if known == owner or not known.session_id:
+            owner = _surer(known, owner)
+            if owner == known:
                 return
-            if known.session_id != owner.session_id:
-                owner = Owner("", "", 0.0)
         data = _slot(key, owner)
         if data is not None:
             at = _oldest(slots) if at is None else at
@@ -84,6 +84,16 @@ class IdRegister:
     def _place(self, scope: str, name: str) -> tuple[bytes, int]:
         key = xxhash.xxh3_128_digest(f"{scope}\0{name}".encode("utf-8", "surrogatepass"))
         return key, int.from_bytes(key[:8], "little") % self._pages * _PAGE
+
+
+def _surer(known: Owner, owner: Owner) -> Owner:
+    """Of one session the latest named stage, as sure as it ever was; of two the surer, or nobody."""
+    confidence = max(known.confidence, owner.confidence)
+    if known.session_id == owner.session_id:
+        return Owner(owner.session_id, owner.stage or known.stage, confidence)
+    if known.confidence == owner.confidence:
+        return Owner("", "", confidence)
+    return owner if owner.confidence == confidence else known
 
 
 def _slot_of(slots: bytes, key: bytes) -> int | None:
