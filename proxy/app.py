@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import json
 import logging
 import os
@@ -25,6 +26,7 @@ from collectors.fleet import FleetStatus, SpoolHealth, StoreHealth, WorkerFleet
 from proxy.settings import Settings, split_listen
 
 if TYPE_CHECKING:
+    from collectors.pricing import Prices
     from collectors.service import CollectorStatus
 
 log = logging.getLogger(__name__)
@@ -107,8 +109,16 @@ async def worker(boot: Boot, parent: Parent) -> None:
         process = Worker(DataServer(exchange.handle, settings.limits), spool, tally)
         await stack.enter_async_context(process.serve(boot.listening(), settings.drain_s))
         await stack.enter_async_context(_task(_tell(process.status), "status"))
-        asyncio.get_running_loop().run_in_executor(None, prices.warm)
+        asyncio.get_running_loop().run_in_executor(None, _settle_in, prices)
         await parent.stop.wait()
+
+
+def _settle_in(prices: Prices) -> None:
+    """Load what is left to load; from then on the garbage collector leaves alone what stays for good (modules, prices,
+    settings), and looks at what calls leave behind less often: they leave few cycles."""
+    prices.warm()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 async def collector(boot: Boot, parent: Parent) -> None:
