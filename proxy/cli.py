@@ -11,9 +11,8 @@ from typing import Annotated
 
 import typer
 
-from collectors.reading import BadQuestion
 from proxy.commands import check, demo, report, serve, session, store
-from proxy.commands.source import NoData
+from proxy.commands.problems import BadOption, NoData
 from proxy.settings_file import BadSettings
 
 app = typer.Typer(
@@ -54,8 +53,8 @@ def main() -> None:
         app()
     except BadSettings as bad:
         _leave("orchtax: the configuration cannot be used", *(f"  {problem}" for problem in bad.problems), code=2)
-    except BadQuestion as bad:
-        _leave(f"orchtax: --{bad}: {bad.remedy}", code=2)
+    except BadOption as bad:
+        _leave(f"orchtax: {bad}", code=2)
     except NoData as missing:
         _leave(f"orchtax: {missing}", code=1)
 

@@ -72,3 +72,13 @@ class DataDir:
 
     def forget_run(self) -> None:
         (self.path / "run.json").unlink(missing_ok=True)
+
+
+def running(data_dir: Path) -> str | None:
+    """The admin address of the orchtax that uses ``data_dir``; None when none lives."""
+    try:
+        run = json.loads((data_dir / "run.json").read_text())
+        pid, admin = int(run["pid"]), str(run["admin"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return admin if Path(f"/proc/{pid}").exists() or not Path("/proc").exists() else None

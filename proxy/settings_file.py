@@ -24,6 +24,8 @@ from proxy.settings import Settings
 DEFAULT_FILE = "orchtax.yaml"
 PREFIX = "ORCHTAX_"
 MASK = "********"
+_FOREIGN = re.compile(r"ORCHTAX_(SERVICE_(HOST|PORT)|PORT)(_\w+)?")
+"""What Kubernetes sets in every pod beside a Service named ``orchtax``; no setting of ours has such a name."""
 _SECRET = re.compile(r"token|secret|password|api_?key|access_key", re.IGNORECASE)
 _USER_INFO = re.compile(r"//[^/@\s]*@")
 
@@ -65,15 +67,16 @@ def load_with_origins(path: str | None, environment: Mapping[str, str]) -> Loade
     origins: dict[Keys, str] = dict.fromkeys(_leaves(tree), "file")
     problems: list[str] = []
     for name in sorted(environment):
-        if name.startswith(PREFIX) and environment[name] != "":
+        if name.startswith(PREFIX) and not _FOREIGN.fullmatch(name) and environment[name] != "":
             _overlay(tree, origins, problems, (name, environment[name]))
-    problems += [_unknown(keys) for keys in _unknown_keys(Settings, tree)]
+    unknown = _unknown_keys(Settings, tree)
+    problems += [_unknown(keys) for keys in unknown]
+    try:
+        settings = Settings.model_validate(_without(tree, unknown))
+    except ValidationError as error:
+        problems += [_problem(detail, tree, origins) for detail in error.errors()]
     if problems:
         raise BadSettings(problems)
-    try:
-        settings = Settings.model_validate(tree)
-    except ValidationError as error:
-        raise BadSettings([_problem(detail, tree, origins) for detail in error.errors()]) from None
     if problems := key_problems(settings.upstreams, environment):
         raise BadSettings(problems)
     return Loaded(settings, file, origins)
@@ -191,6 +194,16 @@ def _is_container(annotation: Any) -> bool:
     if get_origin(annotation) in {dict, list, tuple}:
         return True
     return isinstance(annotation, type) and issubclass(annotation, BaseModel)
+
+
+def _without(tree: Tree, gone: list[Keys]) -> Tree:
+    """The tree less some of its keys, so that the rest can still be checked."""
+    for first, *rest in gone:
+        if rest:
+            tree = {**tree, first: _without(tree[first], [tuple(rest)])}
+        else:
+            tree = {key: value for key, value in tree.items() if key != first}
+    return tree
 
 
 def _unknown_keys(model: Any, tree: object, above: Keys = ()) -> list[Keys]:

@@ -11,7 +11,7 @@ import typer
 from pydantic import BaseModel, SecretStr
 
 from proxy.commands.options import Config, Json
-from proxy.commands.source import running
+from proxy.data_dir import running
 from proxy.presets import PRESETS
 from proxy.settings import Settings
 from proxy.settings_file import BadSettings, Keys, Loaded, load_with_origins, masked

@@ -8,10 +8,8 @@ from typing import Annotated
 
 import typer
 
-from collectors.reading import Question
-from collectors.report import dump
 from proxy.commands.options import Config, Json, Url
-from proxy.commands.source import choose
+from proxy.commands.problems import BadOption
 from proxy.settings_file import load
 
 HELP = """Show the orchestration tax of each session, in tokens, cost and latency.
@@ -31,8 +29,15 @@ def run(
     url: Url = None,
     config: Config = None,
 ) -> None:
+    from collectors.reading import BadQuestion, Question  # imported here: orchtax serve starts faster without
+    from collectors.report import dump
+    from proxy.commands.source import choose
+
     words = {"since": since, "session": session, "sort": sort, "limit": str(limit)}
-    Question.of(words, time.time_ns())  # what cannot be asked is said before anything is reached
+    try:
+        Question.of(words, time.time_ns())  # what cannot be asked is said before anything is reached
+    except BadQuestion as bad:
+        raise BadOption(f"--{bad}: {bad.remedy}") from None
     report = asyncio.run(choose(url, load(config)).report(words))
     if as_json:
         typer.echo(dump(report, indent=True))

@@ -7,9 +7,7 @@ from typing import Annotated
 
 import typer
 
-from collectors.report import dump
 from proxy.commands.options import Config, Json, Url
-from proxy.commands.source import choose
 from proxy.settings_file import load
 
 HELP = """Show one session: when each call ran, and what the session paid for what.
@@ -24,6 +22,9 @@ def run(
     url: Url = None,
     config: Config = None,
 ) -> None:
+    from collectors.report import dump  # imported here: orchtax serve starts faster without
+    from proxy.commands.source import choose
+
     detail = asyncio.run(choose(url, load(config)).session(session))
     if detail is None:
         typer.echo(f"orchtax: no session {session!r}; orchtax report lists them", err=True)

@@ -13,20 +13,15 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 from urllib.parse import quote, urlencode
 
-import aiohttp
-
 from collectors.reading import Question, Reader, read_report, read_session
 from collectors.report import Report, load
 from collectors.session_detail import SessionDetail
 from collectors.store.errors import StoreError
+from proxy.commands.problems import NoData
+from proxy.data_dir import running
 from proxy.settings import Settings
 
 Value = TypeVar("Value")
-_TIMEOUT = aiohttp.ClientTimeout(total=60, connect=3)
-
-
-class NoData(Exception):
-    """No source answers, or it has nothing; the text says what was tried and what to do."""
 
 
 class Source(Protocol):
@@ -57,9 +52,12 @@ class Api:
         Raises:
             NoData: no answer, or a refusal.
         """
+        import aiohttp  # slow to import, and ``orchtax serve`` starts faster without
+
+        timeout = aiohttp.ClientTimeout(total=60, connect=3)
         try:
             async with (
-                aiohttp.ClientSession(headers=self._headers, timeout=_TIMEOUT) as client,
+                aiohttp.ClientSession(headers=self._headers, timeout=timeout) as client,
                 client.get(self._url + path, allow_redirects=False) as response,
             ):
                 body = await response.read()
@@ -120,16 +118,6 @@ def choose(url: str | None, settings: Settings) -> Source:
         return Api(url if "://" in url else f"http://{url}", token)
     admin = running(Path(settings.data_dir))
     return Api(f"http://{admin}", token) if admin else Direct(settings)
-
-
-def running(data_dir: Path) -> str | None:
-    """The admin address of the orchtax that uses ``data_dir``; None when none lives."""
-    try:
-        run = json.loads((data_dir / "run.json").read_text())
-        pid, admin = int(run["pid"]), str(run["admin"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    return admin if Path(f"/proc/{pid}").exists() or not Path("/proc").exists() else None
 
 
 def _told(status: int, body: bytes) -> str:

@@ -13,7 +13,7 @@ import typer
 from collectors.spool_reader import sealed_segments
 from collectors.store.errors import StoreError
 from proxy.commands.options import Config, Json
-from proxy.commands.source import NoData
+from proxy.commands.problems import NoData
 from proxy.data_dir import DataDir, DataDirTaken
 from proxy.settings import Settings
 from proxy.settings_file import load

@@ -95,6 +95,18 @@ def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
     assert len(problems(tmp_path, "wokers: 1\nlisen: x\n", NOPE="1")) == 3
 
 
+def test_an_unknown_key_hides_no_other_problem(tmp_path: Path) -> None:
+    told = problems(tmp_path, "workrs: 2\nworkers: 0\nadmin: {listen: '0.0.0.0:1', tokn: x}\n")
+    assert len(told) == 4
+    for key in ("workrs", "workers", "admin.tokn", "admin.token"):
+        assert any(key in problem for problem in told), key
+
+
+def test_what_kubernetes_sets_beside_a_service_is_not_a_setting(tmp_path: Path) -> None:
+    foreign = {"PORT": "tcp://10.0.0.1:8400", "SERVICE_HOST": "10.0.0.1", "PORT_8400_TCP_ADDR": "10.0.0.1"}
+    assert loaded(tmp_path, "", **foreign).settings == Settings()
+
+
 def test_secrets_are_masked_in_errors(tmp_path: Path) -> None:
     told = problems(tmp_path, "admin: {token: [canary-1]}\n")
     assert "canary-1" not in "".join(told)
