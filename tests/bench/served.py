@@ -14,7 +14,7 @@ from pathlib import Path
 import aiohttp
 import yaml
 
-from tests.bench.processes import Cores, children, end, pin
+from tests.bench.processes import Cores, children, end, holds_port, pin
 from tests.bench.requests import Requests
 from tests.serving import ROOT, clean_env
 
@@ -75,10 +75,10 @@ async def orchtax(folder: Path, provider: int, cores: Cores, store: str) -> Asyn
         first_answer_s = time.monotonic() - began
         if store != NOWHERE:
             await _store_ready(run["admin"])
-        worker, *others = children(process.pid)
-        for pid in (process.pid, *others):
-            pin(pid, cores.others)
-        pin(worker, cores.proxy)
+        family = children(process.pid)
+        worker = next(pid for pid in family if holds_port(pid, port))
+        for pid in (process.pid, *family):
+            pin(pid, cores.proxy if pid == worker else cores.others)
         yield Served(port, run["admin"], worker, data, first_answer_s)
     finally:
         await end(process)
