@@ -76,14 +76,15 @@ def _tokens(
 
 def cost_of(prices: Prices, call: Call, models: tuple[str | None, str | None], usage: Usage | None) -> Cost | None:
     """The call's money, or None when nobody knows a price. The fee of a tool is for using it, not for asking what
-    there is to use (a protocol's handshakes and lists are kind ``other``).
+    there is to use (a protocol's handshakes and lists are kind ``other``), and not for being asked back.
 
     ``models`` are the one that was asked for and the one that answered. The operator's own price of either wins, then
     the price data's for the one that answered, then for the one asked for.
     """
     asked, answered = models
     upstream = call.route.destination.upstream
-    fee = None if call.described.kind == "other" else upstream.price_per_call_usd
+    is_due = call.described.kind != "other" and not (call.seen and call.seen.is_interim)
+    fee = upstream.price_per_call_usd if is_due else None
     order = [m for m in (asked, answered) if prices.has_own(m)] + [m for m in (answered, asked) if m] + [None]
     for model in order:
         if (cost := prices.cost(upstream.provider, model, usage or Usage(), call.ts_ns, fee)) is not None:

@@ -106,7 +106,7 @@ async def worker(boot: Boot, parent: Parent) -> None:
                 tally=tally,
             )
         )
-        process = Worker(DataServer(exchange.handle, settings.limits), spool, tally)
+        process = Worker(DataServer(exchange.handle, settings.limits), spool, tally, upstreams.end_listening)
         await stack.enter_async_context(process.serve(boot.listening(), settings.drain_s))
         await stack.enter_async_context(_task(_tell(process.status), "status"))
         asyncio.get_running_loop().run_in_executor(None, _settle_in, prices)

@@ -78,7 +78,7 @@ class Exchange:
             fault = call.body.refusal.fault if call.body.refusal else failed.fault
             return self._refuse(request, fault, dialect, call, failed.outcome)
         except (asyncio.CancelledError, ConnectionError):
-            self._book(call, "cancelled")
+            self._leave(call)
             raise
         finally:
             connection.is_busy = False
@@ -88,7 +88,7 @@ class Exchange:
         request, described = call.request, call.described
         headers = forwarded(request.headers)
         data: Any = described.rewritten or call.body.data
-        if described.hides_usage:
+        if described.hides_usage or described.address is not None:
             headers["Accept-Encoding"] = "identity"  # a compressed stream could not be filtered
         if call.body.data is None:
             data = call.body.stream()
@@ -97,7 +97,7 @@ class Exchange:
         self._p.signers.sign(call.route, request.method, headers, data)
         self._p.measure.begin(call)
         call.sent_at = call.clock()
-        answer = await self._p.upstreams.send(call.route, request.method, headers, data or None)
+        answer = await self._p.upstreams.send(call.route, request.method, headers, data or None, described.is_listening)
         call.first_at, call.status, call.answer_headers = call.clock(), answer.status, answer.headers
         return answer
 
@@ -143,6 +143,14 @@ class Exchange:
         await self._p.measure.count_if_untold(call)
         is_ok = call.is_answered and not self._p.measure.seen(call).error
         self._book(call, "ok" if is_ok else "error")
+
+    def _leave(self, call: Call | None) -> None:
+        """The agent left before the answer's end; ``cancelled``, unless it had all it can have wanted."""
+        if call is None or call.is_booked:
+            return
+        seen = self._p.measure.seen(call)
+        has_all = call.is_answered and (call.described.is_listening or seen.has_ended)
+        self._book(call, "cancelled" if not has_all else "error" if seen.error else "ok")
 
     def _book(self, call: Call | None, outcome: Outcome) -> None:
         """Usage, cost and record: once a call, whatever comes first. Never raises, never waits."""

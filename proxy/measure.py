@@ -4,6 +4,7 @@ call is carried as ``opaque``."""
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Mapping
 
 from aiohttp import web
@@ -12,12 +13,13 @@ from collectors.tokens import TokenCounter
 from proxy.account import MAX_COUNTED, needs_counting
 from proxy.call import Call, Tally
 from proxy.decoding import decoder_for
-from proxy.dialects import Described, Dialect, Observation, Prompt, RequestHead, StreamFilter
+from proxy.dialects import Address, Described, Dialect, Observation, Prompt, RequestHead, StreamFilter
 from proxy.routes import Route
 from proxy.server import Body
 from proxy.upstream import Answer
 
 _COUNT_DEADLINE_S = 0.5
+_HOST = re.compile(r"[A-Za-z0-9.\-]+(?::\d{1,5})?|\[[0-9A-Fa-f:.]+\](?::\d{1,5})?")
 _NOTHING_SEEN = Observation(is_complete=False)
 
 
@@ -35,7 +37,8 @@ class Measure:
         """What is asked, and in which dialect. A body that is not what its path promises is ``opaque``: the upstream
         has the say on it."""
         upstream = route.destination.upstream
-        head = RequestHead(route.destination.api, request.method, route.path, route.query, request.headers)
+        address = _address(request, route) if upstream.rewrite_card else None
+        head = RequestHead(route.destination.api, request.method, route.path, route.query, request.headers, address)
         may_ask = bool(upstream.ask_usage) and "Content-Encoding" not in request.headers
         with self._tally.measuring("describe"):
             try:
@@ -69,7 +72,8 @@ class Measure:
             take_headers = getattr(call.meter, "take_headers", None)  # see HeaderReader
             if take_headers is not None:
                 take_headers(answer.headers)
-            if call.described.hides_usage and answer.status == 200 and "event-stream" in content_type:
+            is_sifted = call.described.hides_usage and "event-stream" in content_type
+            if answer.status == 200 and (is_sifted or call.described.address is not None):
                 return call.dialect.stream_filter(call.described)
         return None
 
@@ -114,3 +118,13 @@ class Measure:
     def _count(self, model: str | None, texts: tuple[str, ...]) -> None:
         with self._tally.measuring("tokenizer"):
             self._counter.count(model, texts)
+
+
+def _address(request: web.BaseRequest, route: Route) -> Address | None:
+    """Where this upstream stands, and where the agent found it: scheme, host as the agent wrote it, and the path up to
+    the upstream's own. None for a host that is no plain name and port."""
+    path = request.raw_path.partition("?")[0]
+    host = request.headers.get("Host", "")
+    if not _HOST.fullmatch(host):
+        return None
+    return Address(route.base, f"{request.scheme}://{host}{path[: len(path) - len(route.path)]}")

@@ -88,6 +88,9 @@ class Upstream(_Frozen):
     ask_usage: bool | None = Field(None, description="ask chat streams for usage (stream_options)")
     price_per_call_usd: Usd | None = Field(None, description="fee of each call, for tools")
     essential: bool = Field(True, description="false: may be paused before others")
+    rewrite_card: bool = Field(
+        False, description="agents: let the card name orchtax's address; a signature of the card then fails"
+    )
     timeouts: Timeouts = Timeouts()
     aws: Aws = Aws()
 

@@ -7,6 +7,8 @@ connection that the server had already closed.
 
 from __future__ import annotations
 
+import asyncio
+import weakref
 from collections.abc import AsyncIterator, Mapping
 from types import TracebackType
 from typing import Self
@@ -23,6 +25,7 @@ from proxy.settings import Upstream
 
 _CHUNK = 64 * 1024
 _MAX_HEADER = 64 * 1024
+RequestBody = bytes | AsyncIterator[bytes] | None
 _AUTO_HEADERS = ("Accept", "Accept-Encoding", "User-Agent", "Content-Type")
 
 
@@ -38,10 +41,11 @@ class UpstreamFailed(Exception):
 class Answer:
     """An upstream's answer: head at hand, body as it arrives."""
 
-    __slots__ = ("_response", "destination", "headers", "is_empty", "reason", "status")
+    __slots__ = ("__weakref__", "_is_ended", "_response", "destination", "headers", "is_empty", "reason", "status")
 
     def __init__(self, response: aiohttp.ClientResponse, destination: Destination) -> None:
         self._response = response
+        self._is_ended = False
         self.destination = destination
         self.status = response.status
         self.reason = response.reason
@@ -66,7 +70,14 @@ class Answer:
                 "timeout", 504, "upstream_timeout", self.destination, "fell silent within its answer"
             ) from error
         except (aiohttp.ClientError, ConnectionError) as error:
+            if self._is_ended:
+                return
             raise _failed("cut", 502, "upstream_cut", self.destination, "broke off its answer") from error
+
+    def end(self) -> None:
+        """End the body here: for the agent a clean end, and the upstream's connection is dropped."""
+        self._is_ended = True
+        self._response.close()
 
     def close(self) -> None:
         """Give the connection back, or drop it when the body was not read to its end. Safe twice."""
@@ -85,6 +96,8 @@ class Upstreams:
             for name, u in upstreams.items()
         }
         self._session: aiohttp.ClientSession | None = None
+        self._listening: weakref.WeakSet[Answer] = weakref.WeakSet()
+        self._is_draining = False
 
     async def __aenter__(self) -> Self:
         connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=30, ttl_dns_cache=30)
@@ -105,9 +118,10 @@ class Upstreams:
             await self._session.close()
 
     async def send(
-        self, route: Route, method: str, headers: CIMultiDict[str], body: bytes | AsyncIterator[bytes] | None
+        self, route: Route, method: str, headers: CIMultiDict[str], body: RequestBody, is_listening: bool = False
     ) -> Answer:
-        """One request; returns when the answer's head is here.
+        """One request; returns when the answer's head is here. ``is_listening``: silence within the answer has no
+        limit, and :meth:`end_listening` ends it.
 
         Raises:
             UpstreamFailed: ``unreachable`` or ``timeout``; the fault names the upstream, never the address or keys.
@@ -115,22 +129,40 @@ class Upstreams:
         if self._session is None:
             raise RuntimeError("the upstream client is used before it is entered")
         destination = route.destination
+        timeout = self._timeouts[destination.name]
+        asking = self._session.request(
+            method,
+            URL(route.url, encoded=True),
+            headers=headers,
+            data=body,
+            allow_redirects=False,
+            timeout=_without_silence(timeout) if is_listening else timeout,
+        )
         try:
-            response = await self._session.request(
-                method,
-                URL(route.url, encoded=True),
-                headers=headers,
-                data=body,
-                allow_redirects=False,
-                timeout=self._timeouts[destination.name],
-            )
+            response = await (asyncio.wait_for(asking, timeout.sock_read) if is_listening else asking)
         except (aiohttp.ConnectionTimeoutError, aiohttp.ClientConnectorError) as error:
             raise _failed("unreachable", 502, "upstream_unreachable", destination, _reason(error)) from error
         except TimeoutError as error:
             raise _failed("timeout", 504, "upstream_timeout", destination, "did not answer in time") from error
         except (aiohttp.ClientError, ConnectionError) as error:
             raise _failed("unreachable", 502, "upstream_broken", destination, "closed or garbled its answer") from error
-        return Answer(response, destination)
+        answer = Answer(response, destination)
+        if is_listening:
+            self._listening.add(answer)
+            if self._is_draining:
+                answer.end()
+        return answer
+
+    def end_listening(self) -> None:
+        """orchtax is stopping: streams that would last as long as their agents end now, and those yet to begin end as
+        they do."""
+        self._is_draining = True
+        for answer in list(self._listening):
+            answer.end()
+
+
+def _without_silence(timeout: aiohttp.ClientTimeout) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(total=None, connect=timeout.connect, sock_read=None)
 
 
 def _reason(error: Exception) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from typing import Any
@@ -20,8 +20,12 @@ _POLL_S = 0.05
 class Worker:
     """A data server on a socket: :meth:`serve` accepts, :meth:`drain` lets open calls end."""
 
-    def __init__(self, server: DataServer, spool: SpoolWriter, tally: Tally) -> None:
+    def __init__(
+        self, server: DataServer, spool: SpoolWriter, tally: Tally, on_drain: Callable[[], None] = lambda: None
+    ) -> None:
+        """``on_drain`` ends what would outlast any draining: streams that agents listen to."""
         self._server = server
+        self._on_drain = on_drain
         self._spool = spool
         self._tally = tally
         self.state = "starting"
@@ -46,6 +50,7 @@ class Worker:
     async def _drain(self, drain_s: float) -> None:
         """Idle connections close at once, busy ones after their answer, the rest when the time is up."""
         self._server.pre_shutdown()
+        self._on_drain()
         deadline = asyncio.get_running_loop().time() + drain_s
         while self._server.connections and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110
             await asyncio.sleep(_POLL_S)  # aiohttp tells nobody when a connection has ended
