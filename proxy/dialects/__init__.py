@@ -86,6 +86,7 @@ class Observation:
     model: str | None = None
     response_id: str = ""
     ids: tuple[str, ...] = ()  # further ids that later requests may name: a conversation, an A2A task or context
+    usage_id: str = ""  # an answer that can be read again under this id: its usage is booked the first time alone
     finish_reason: str = ""
     error: str = ""  # an error the body tells although the status is 2xx, as a short code
     outputs: tuple[Block, ...] = ()

@@ -100,6 +100,15 @@ class Content:
             self.blocks.append(block)
             self.texts.append(kept)
 
+    def take(self, part: Content, allowance: Allowance) -> None:
+        """Append another's blocks, and its texts as far as the allowance goes."""
+        self.blocks += part.blocks
+        for text in part.texts:
+            kept = text[: allowance.chars]
+            allowance.chars -= len(kept)
+            if kept:
+                self.texts.append(kept)
+
     def prompt(self) -> Prompt:
         return Prompt(tuple(self.blocks), tuple(self.texts))
 

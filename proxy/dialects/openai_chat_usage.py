@@ -7,13 +7,11 @@ accounting" (``cost``), xAI (reasoning reported beside ``completion_tokens``, no
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Any
 
 from collectors.records import Usage
 from proxy.dialects.fields import Json, count, label, part_of, table
-
-_MAX_COST_USD = 1_000_000
+from proxy.dialects.told_cost import told_cost_nano
 
 
 def read_usage(usage: Json, service_tier: str) -> Usage:
@@ -35,7 +33,7 @@ def read_usage(usage: Json, service_tier: str) -> Usage:
         output_audio_tokens=part_of(count(taken.get("audio_tokens")), output_tokens),
         web_searches=count(table(usage.get("server_tool_use_details")).get("web_search_requests")),
         service_tier=service_tier or None,
-        provider_cost_nano=_cost_nano(usage),
+        provider_cost_nano=told_cost_nano(usage),
         source="reported",
     )
 
@@ -58,22 +56,6 @@ def _cached(usage: Json, details: Json) -> int | None:
             if tokens is not None:
                 return tokens
     return None
-
-
-def _cost_nano(usage: Json) -> int | None:
-    """The provider's own figure. With the operator's own key behind OpenRouter (``is_byok``), ``cost`` is OpenRouter's
-    fee alone and the model's price stands beside it."""
-    cost = _nano(usage.get("cost"))
-    if cost is None or usage.get("is_byok") is not True:
-        return cost
-    upstream = _nano(table(usage.get("cost_details")).get("upstream_inference_cost"))
-    return None if upstream is None else cost + upstream
-
-
-def _nano(usd: Any) -> int | None:
-    if type(usd) not in (int, float) or not 0 <= usd <= _MAX_COST_USD:
-        return None
-    return int((Decimal(repr(usd)) * 1_000_000_000).to_integral_value())
 
 
 def tier_of(value: Any) -> str:
