@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -73,9 +72,9 @@ class Tally:
     booked: int = 0
     refused: dict[str, int] = field(default_factory=dict)
     measuring_failures: dict[str, int] = field(default_factory=dict)
-    evidence_ignored: Counter[str] = field(default_factory=Counter)
+    evidence_ignored: dict[str, int] = field(default_factory=dict)
     """Values of peers' headers and bodies that were not what they should be, by whose they were."""
-    evidence_conflicts: Counter[str] = field(default_factory=Counter)
+    evidence_conflicts: dict[str, int] = field(default_factory=dict)
     """Explicit evidence that said otherwise than stronger evidence, by what it spoke of."""
 
     def refuse(self, code: str) -> None:
@@ -84,7 +83,7 @@ class Tally:
     def count_evidence(self, ignored: Iterable[str], conflicts: Iterable[str]) -> None:
         for counter, names in ((self.evidence_ignored, ignored), (self.evidence_conflicts, conflicts)):
             for name in names:
-                counter[name] += 1
+                counter[name] = counter.get(name, 0) + 1
 
     def measuring(self, step: str) -> Measuring:
         """``with tally.measuring("meter"): …`` runs a part that must never harm the call: what it raises is counted

@@ -35,6 +35,8 @@ _OWN_NAMES = frozenset(
 )
 _OWN_CLUES: tuple[What, ...] = ("session", "stage", "parent", "task", "tenant")
 _YES_NO = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+_NEVER_NAMED = frozenset({"openai_chat", "cohere", "gemini"})
+"""Formats whose answers have ids that no request can name: they would only push out others."""
 _KEY_HEADERS = ("Authorization", "x-api-key", "api-key", "x-goog-api-key")
 
 
@@ -69,7 +71,7 @@ class Identity:
         clues = Clues()
         with self._tally.measuring("evidence"):
             self._rules.read_headers(clues, headers)
-            self._rules.read_path(clues, route.path)
+            self._rules.read_path(clues, route.destination.upstream.kind, route.path)
         return Evidence(route, _own_values(clues.own), self._key_hash(headers), clues)
 
     def attribute(self, evidence: Evidence, described: Described) -> Attribution:
@@ -101,7 +103,8 @@ class Identity:
             parent_span_id=known.get("span").value,
             **_declared(evidence.own),
         )
-        self.remember(who, known.used)
+        if known.used:
+            self.remember(who, known.used)
         return who
 
     def remember(self, who: Attribution, ids: Iterable[str]) -> None:
@@ -115,10 +118,9 @@ class Identity:
                 self._register.put(_scope(name, who.tenant, who.key_hash), name, owner)
 
     def learn(self, call: Call) -> None:
-        """Remember the ids that the answer of a finished call gave out. Chat completions have ids that nobody names
-        again."""
+        """Remember the ids that the answer of a finished call gave out, where the format lets a request name them."""
         seen, ids = call.seen, self._rules.read_answer(call.answer_headers)
-        if seen is not None and call.dialect.name != "openai_chat":
+        if seen is not None and call.dialect.name not in _NEVER_NAMED:
             ids += [f"id:{name}" for name in (seen.response_id, *seen.ids) if name]
         if ids:
             self.remember(call.attribution, ids)
@@ -128,13 +130,15 @@ class Identity:
         route, clues = evidence.route, evidence.clues.copy()
         if body := _body(described):
             self._rules.read_body(clues, route.destination.upstream.kind, body)
-        for what in _OWN_CLUES:
-            known.declare(what, evidence.own.get(what, ""), "header")
+        if evidence.own:
+            for what in _OWN_CLUES:
+                known.declare(what, evidence.own.get(what, ""), "header")
         known.declare("session", route.session, "path")
         known.declare("stage", route.stage, "path")
         for clue in sorted(clues.found, key=_order):
             known.take(clue)
-        self._tally.count_evidence(clues.ignored, known.conflicts)
+        if clues.ignored or known.conflicts:
+            self._tally.count_evidence(clues.ignored, known.conflicts)
 
     def _owner(self, scope: str, name: str) -> Owner | None:
         with self._tally.measuring("ids"):

@@ -55,7 +55,7 @@ class Rule:
     a body's top-level key, or a pattern for the path, whose first group is the value.
 
     Clues of one ``family`` complete each other, of two they may conflict. ``only`` limits a header to a client whose
-    User-Agent or originator holds it; ``on`` limits a body's key to kinds of upstream.
+    User-Agent or originator holds it; ``on`` limits a body's key, or a path, to kinds of upstream.
     """
 
     name: str
@@ -166,10 +166,10 @@ class Rulebook:
             for rank, rule in self._body.get((kind, key), ()):
                 clues.take(rank, rule, body[key])
 
-    def read_path(self, clues: Clues, path: str) -> None:
-        """Add what the path below the upstream's name says."""
+    def read_path(self, clues: Clues, kind: str, path: str) -> None:
+        """Add what the path below an upstream of this kind says."""
         for pattern, (rank, rule) in self._paths:
-            if found := pattern.search(path):
+            if kind in rule.on and (found := pattern.search(path)):
                 clues.take(rank, rule, found[1])
 
     def read_answer(self, headers: Mapping[str, str] | None) -> list[str]:

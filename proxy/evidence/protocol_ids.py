@@ -69,7 +69,7 @@ BODY = (
 PATHS = (
     Rule(r"/(?:responses|interactions)/([^/:]+)", _previous, "path_id", _SURE, "protocol"),
     Rule(r"/conversations/([^/:]+)", _conversation, "path_id", _SURE, "protocol"),
-    Rule(r"/v1/tasks/([^/:]+)", _conversation, "a2a", _SURE, "protocol"),
+    Rule(r"/tasks/([^/:]+)", _conversation, "a2a", _SURE, "protocol", on=("agent",)),
 )
 
 ANSWER = (("Mcp-Session-Id", "mcp"),)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import orjson
@@ -29,6 +30,7 @@ def test_a_contradiction_is_counted_and_the_first_stands(stand: Stand) -> None:
     who = stand.who(Case("two gateways", {**headers, "X-Orchtax-Stage": "s", "x-litellm-agent-id": "t"}))
     assert (who.session_id, who.stage) == ("a", "s")
     assert stand.tally.evidence_conflicts == {"session": 1, "stage": 1}
+    assert orjson.loads(orjson.dumps(asdict(stand.tally)))["evidence_conflicts"] == {"session": 1, "stage": 1}
 
 
 def test_a_guess_contradicts_nothing(stand: Stand) -> None:

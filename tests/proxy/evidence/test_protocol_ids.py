@@ -69,11 +69,19 @@ def test_an_id_that_a_caller_only_names_is_not_its_own(stand: Stand) -> None:
     assert told(stand, Case("next", body=ANSWERED[0])) == NOBODYS
 
 
-@pytest.mark.parametrize("path", ["responses/given", "responses/given/cancel", "conversations/given/items"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/openai/v1/responses/given",
+        "/openai/v1/responses/given/cancel",
+        "/openai/v1/conversations/given/items",
+        "/agent/writer/tasks/given:subscribe",
+    ],
+)
 def test_what_reads_an_answer_again_belongs_to_its_session(stand: Stand, path: str) -> None:
     stand.identity.remember(stand.who(Case("first", KNOWN)), ["id:given"])
     nothing: CIMultiDictProxy[str] = CIMultiDictProxy(CIMultiDict())
-    evidence = stand.identity.read(nothing, ROUTES.match(f"/openai/v1/{path}"))
+    evidence = stand.identity.read(nothing, ROUTES.match(path))
     assert stand.identity.attribute(evidence, Described("other")).session_id == "s1"
 
 
