@@ -1,9 +1,10 @@
 """The Model Context Protocol over streamable HTTP, in both revisions.
 
 Sources: modelcontextprotocol.io specification, "Transports", revisions 2025-11-25 (POST, GET for a server's own stream,
-DELETE to end a session) and 2026-07-28 (stateless; method and name repeated in ``Mcp-Method`` and ``Mcp-Name``). Only
-``tools/call`` is a tool call; all other methods, notifications and streams are protocol and count as ``other``. Answers
-are read in ``mcp_answer.py``.
+DELETE to end a session) and 2026-07-28 (stateless; method and name repeated in ``Mcp-Method`` and ``Mcp-Name``;
+``subscriptions/listen`` instead of the GET; a tool that wants input answers ``input_required`` and is called again).
+Only ``tools/call`` is a tool call; all other methods, notifications and streams are protocol and count as ``other``: so
+what a stream replays after ``Last-Event-ID`` is never counted again. Answers are read in ``mcp_answer.py``.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ from proxy.dialects.mcp_answer import NoMeter, StreamMeter, WholeMeter, request_
 
 _CALL = "tools/call"
 _BATCH = "batch"
+_LISTEN = "subscriptions/listen"
 _PROXY_ERROR = -32000  # first of the codes that JSON-RPC leaves to implementations
-_NOT_POST = {"GET": "listen", "DELETE": "close"}
 
 
 class Mcp:
@@ -35,7 +36,7 @@ class Mcp:
     def describe(self, head: RequestHead, body: bytes | None, ask_usage: bool) -> Described:
         """A batch (revisions before 2025-06-18) stands in ``parsed`` under ``batch``."""
         if head.method != "POST":
-            return Described("other", operation=_NOT_POST.get(head.method, head.method.lower()))
+            return _without_message(head)
         if body is None:
             return _from_headers(head)
         message = parse(body)
@@ -49,8 +50,10 @@ class Mcp:
             "tool" if is_call else "other",
             operation=operation,
             tool=_tool(message) if is_call else "",
+            streamed=operation == _LISTEN,
             body_hash=hash_object(_lasting(message), is_tool=True),
             parsed=message,
+            is_listening=operation == _LISTEN,
         )
 
     def prompt(self, described: Described) -> Prompt:
@@ -79,6 +82,14 @@ class Mcp:
         error = {"code": _PROXY_ERROR, "message": fault.message, "data": data}
         known = request_id(described.parsed) if described and described.parsed else None
         return "application/json", orjson.dumps({"jsonrpc": "2.0", "id": known, "error": error})
+
+
+def _without_message(head: RequestHead) -> Described:
+    """A GET opens the server's own stream, or goes on with one that broke off; a DELETE ends the session."""
+    if head.method != "GET":
+        return Described("other", operation="close" if head.method == "DELETE" else head.method.lower())
+    operation = "resume" if head.headers.get("Last-Event-ID") else "listen"
+    return Described("other", operation=operation, streamed=True, is_listening=True)
 
 
 def _messages(described: Described) -> list[Json]:
@@ -111,7 +122,7 @@ def _from_headers(head: RequestHead) -> Described:
     """A body too large to read: since 2026-07-28 the headers tell."""
     operation = label(head.headers.get("Mcp-Method"))
     if operation != _CALL:
-        return Described("other", operation=operation)
+        return Described("other", operation=operation, is_listening=operation == _LISTEN)
     return Described("tool", operation=operation, tool=label(_decoded(head.headers.get("Mcp-Name"))))
 
 

@@ -13,6 +13,7 @@ from proxy.dialects.fields import Body, Json, error_code, label, rows, table
 from proxy.dialects.sse import JsonEvents
 
 RequestId = str | int | None
+_ASKS_BACK = "input_required"
 
 
 def request_id(message: Json) -> RequestId:
@@ -29,6 +30,7 @@ class _Answer:
         self._open = set(is_call)
         self._content = Content()
         self._error = self._finish = ""
+        self._is_served = False  # a tool did what it was called for
 
     def take(self, value: Any) -> None:
         for message in value if isinstance(value, list) else [value]:
@@ -49,6 +51,7 @@ class _Answer:
         if result.get("isError") is True:
             self._error = self._error or "tool_error"
         self._finish = label(result.get("resultType"))
+        self._is_served = self._is_served or self._finish != _ASKS_BACK
         parts = rows(result.get("content"))
         for part in map(table, parts):
             _add_part(self._content, part)
@@ -61,6 +64,8 @@ class _Answer:
             error=self._error,
             outputs=tuple(self._content.blocks),
             is_complete=is_refused or not self._open,
+            has_ended=not self._open,
+            is_interim=self._finish == _ASKS_BACK and not self._is_served,
         )
 
 

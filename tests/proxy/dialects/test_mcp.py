@@ -161,3 +161,51 @@ def test_an_error_of_ours_carries_the_requests_id(sent: Any, number: Any) -> Non
     assert (kind, told["jsonrpc"], told["id"]) == ("application/json", "2.0", number)
     assert told["error"]["message"] == FAULT.message
     assert told["error"]["data"] == {"code": "upstream_unreachable", "status": 503}
+
+
+def test_a_stream_that_is_listened_to_says_so() -> None:
+    get = DIALECT.describe(head("mcp", "/mcp", "GET"), b"", False)
+    assert (get.operation, get.is_listening, get.streamed) == ("listen", True, True)
+    again = DIALECT.describe(head("mcp", "/mcp", "GET", {"Last-Event-ID": "3"}), b"", False)
+    assert (again.operation, again.kind, again.is_listening) == ("resume", "other", True)
+    post = described(request("subscriptions/listen", notifications={"toolsListChanged": True}))
+    assert (post.operation, post.kind, post.is_listening) == ("subscriptions/listen", "other", True)
+    assert not described(CALL).is_listening
+
+
+def test_a_replayed_response_is_not_booked_again() -> None:
+    again = DIALECT.describe(head("mcp", "/mcp", "GET", {"Last-Event-ID": "3"}), b"", False)
+    replay = b"id: 4\n" + events(response(content=texts("One cat."), isError=True), done=False)
+    assert observe(DIALECT, again, [replay], SSE) == Observation()
+
+
+def test_a_stream_has_ended_with_its_response_however_the_agent_leaves() -> None:
+    primed = b"id: 1\nretry: 500\ndata:\n\n" + events({"jsonrpc": "2.0", "method": "notifications/message"}, done=False)
+    seen = observe(DIALECT, described(CALL), [primed], SSE)
+    assert (seen.has_ended, seen.is_complete) == (False, False)
+    seen = observe(DIALECT, described(CALL), [primed, events(response(content=[]), done=False)], SSE)
+    assert (seen.has_ended, seen.is_complete) == (True, True)
+
+
+def test_a_call_that_is_asked_back_comes_again_as_another_and_is_due_once() -> None:
+    asks = response(resultType="input_required", inputRequests={"q": {}}, requestState="sealed")
+    assert answered(CALL, asks).is_interim
+    again = request("tools/call", 2, **CALL["params"], inputResponses={"q": {}}, requestState="sealed")
+    assert described(again).body_hash != described(CALL).body_hash
+    assert not answered(again, response(2, resultType="complete", content=texts("done"))).is_interim
+    both = [CALL, request("tools/call", 2, name="fetch")]
+    assert not answered(both, [response(2, content=[]), asks]).is_interim
+
+
+@pytest.mark.parametrize(
+    ("method", "result"),
+    [
+        ("resources/read", {"contents": [{"uri": "x", "text": "long"}]}),
+        ("prompts/get", {"messages": [{"role": "user", "content": {"type": "text", "text": "long"}}]}),
+        ("completion/complete", {"completion": {"values": ["a", "b"]}}),
+        ("resources/subscribe", {}),
+    ],
+)
+def test_what_is_no_call_has_no_content(method: str, result: dict[str, Any]) -> None:
+    seen = answered(request(method, uri="x"), response(**result))
+    assert (seen.outputs, seen.error, seen.is_complete) == ((), "", True)
