@@ -7,12 +7,19 @@ export const count = (value) => (value === null ? UNKNOWN : whole.format(value))
 export const percent = (share) => (share === null ? UNKNOWN : `${(share * 100).toFixed(1)}%`);
 export const times = (multiple) => (multiple === null ? UNKNOWN : `${multiple.toFixed(2)}\u00d7`);
 
-/** Dollars: four places, more where that would show nothing. */
+/** Dollars at a glance: four places; three digits that count where that would show less. */
 export function money(usd) {
   if (usd === null) return UNKNOWN;
   if (usd === 0) return "$0";
   if (Math.abs(usd) >= 100) return `$${usd.toLocaleString("en-US", { minimumFractionDigits: 2, maximumFractionDigits: 2 })}`;
-  return usd >= 0.01 ? `$${usd.toFixed(4)}` : `$${usd.toFixed(9).replace(/0+$/, "")}`;
+  if (usd >= 0.01) return `$${usd.toFixed(4)}`;
+  return `$${usd.toFixed(Math.min(9, 2 - Math.floor(Math.log10(usd))))}`;
+}
+
+/** Dollars to the nano-dollar: on a receipt the lines must add up before the reader's eyes. */
+export function exactly(usd) {
+  if (usd === null) return UNKNOWN;
+  return usd === 0 ? "$0" : `$${usd.toFixed(9).replace(/0{1,5}$/, "")}`;
 }
 
 export function time(us) {

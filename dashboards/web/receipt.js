@@ -1,7 +1,7 @@
 // The receipt: every token and every dollar of the session in exactly one line.
 
 import { h, tip } from "./dom.js";
-import { count, moment, money, percent, time, times } from "./format.js";
+import { count, exactly, moment, percent, time, times } from "./format.js";
 
 export function receipt(session, bill) {
   const heads = ["", "tokens", "cost", "time"].map((name, index) => h("th", { scope: "col", class: index ? "n" : null }, name));
@@ -30,7 +30,7 @@ function line(item, more, isBeside = false) {
     "tr", { class: `line-${item.line} ${more}`, "data-line": item.line },
     h("td", {}, name),
     h("td", { class: "n", "data-figure": "tokens" }, count(item.tokens)),
-    h("td", { class: "n", "data-figure": "cost" }, isBeside ? "" : money(item.cost_usd)),
+    h("td", { class: "n", "data-figure": "cost" }, isBeside ? "" : exactly(item.cost_usd)),
     h("td", { class: "n", "data-figure": "time" }, isBeside ? "" : time(item.latency_us)),
   );
 }
