@@ -99,7 +99,7 @@ def ask(url: str, use: Callable[[Any], Any]) -> Any:
 async def standing(tmp_path: Path, **aws: Any) -> AsyncIterator[Stand]:
     async with front(SECRETS, answers()) as server:
         upstreams = {"bedrock": {"base_url": f"{server.url}/{{region}}", "aws": aws}}
-        async with serving(tmp_path, store=NO_STORE, upstreams=upstreams) as running:
+        async with serving(tmp_path, store=NO_STORE, upstreams=upstreams, drain_s=2) as running:
             yield Stand(server, running)
 
 
