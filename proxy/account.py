@@ -17,6 +17,7 @@ from proxy.call import Call, Tally
 from proxy.dialects import Described, Observation, Prompt
 from proxy.retry_marks import client_retry, retry_key
 from proxy.routes import Destination
+from proxy.told_once import ToldOnce
 
 _SPOKEN = frozenset({"system", "user", "assistant", "tool_result"})
 MAX_COUNTED = 512 * 1024
@@ -34,7 +35,7 @@ def usage_of(
     is_whole = outcome == "ok" and seen.is_complete
     if reported is not None and reported.input_tokens is not None and reported.output_tokens is not None and is_whole:
         return reported
-    if described.kind != "model" or not (prompt.texts or seen.text or reported):
+    if described.kind != "model" or seen.is_interim or not (prompt.texts or seen.text or reported):
         return reported
     if counter is not None and not counter.is_ready(described.model):
         counter = None
@@ -56,7 +57,7 @@ def needs_counting(described: Described, seen: Observation) -> bool:
     """Whether a whole answer of a model came without (all of) its usage."""
     usage = seen.usage
     is_reported = usage is not None and usage.input_tokens is not None and usage.output_tokens is not None
-    return described.kind == "model" and not is_reported
+    return described.kind == "model" and not is_reported and not seen.is_interim
 
 
 def _messages(prompt: Prompt) -> int:
@@ -99,6 +100,7 @@ class Books:
     worker: str
     prices: Prices
     counter: TokenCounter
+    told: ToldOnce
 
 
 def settle(call: Call, outcome: Outcome, books: Books, tally: Tally) -> None:
@@ -109,8 +111,21 @@ def settle(call: Call, outcome: Outcome, books: Books, tally: Tally) -> None:
     model, seen = call.described.model, call.seen
     with tally.measuring("usage"):
         call.usage = usage_of(call.described, call.prompt or Prompt(), seen, outcome, books.counter)
+        _book_once(call, books.told)
     with tally.measuring("price"):
         call.cost = cost_of(books.prices, call, (model, seen.model), call.usage)
+
+
+def _book_once(call: Call, told: ToldOnce) -> None:
+    """Usage that was booked before is dropped. Reading an answer is no call of a model (kind ``other``), unless that
+    is how its usage comes to be known."""
+    usage_id = call.seen.usage_id if call.seen else ""
+    if not usage_id or call.usage is None:
+        return
+    if not told.is_first(call.route.destination.name, usage_id):
+        call.usage = None
+    elif call.described.kind == "other":
+        call.described = replace(call.described, kind="model")
 
 
 def record_of(call: Call, outcome: Outcome, worker: str) -> CallRecord:

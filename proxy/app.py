@@ -70,6 +70,7 @@ async def worker(boot: Boot, parent: Parent) -> None:
     from proxy.routes import Routes
     from proxy.server import DataServer
     from proxy.signers import Signers
+    from proxy.told_once import ToldOnce
     from proxy.upstream import Upstreams
     from proxy.worker import Worker
 
@@ -100,7 +101,7 @@ async def worker(boot: Boot, parent: Parent) -> None:
                 measure=Measure(dialects, counter, tally),
                 upstreams=upstreams,
                 signers=Signers(settings.upstreams, os.environ),
-                books=Books(boot.name, prices, counter),
+                books=Books(boot.name, prices, counter, ToldOnce(register)),
                 spool=spool,
                 limits=settings.limits,
                 tally=tally,
