@@ -51,6 +51,30 @@ ANSWERS = {
         {"jsonrpc": "2.0", "id": 1, "result": {"content": [], "isError": True}},
         done=False,
     ),
+    "contents": b"[%s,\r\n%s]"
+    % (
+        orjson.dumps({"candidates": [{"content": {"parts": [{"text": 'Gr"\\}]üße'}]}}], "responseId": "g1"}),
+        orjson.dumps({"candidates": [{"finishReason": "STOP"}], "usageMetadata": {"promptTokenCount": 3}}),
+    ),
+    "lines": b"".join(
+        orjson.dumps(value) + end
+        for value, end in (
+            ({"message": {"content": "Grüße", "tool_calls": [{"function": {"name": "look"}}]}}, b"\n"),
+            ({"event_type": "text-generation", "text": "世界"}, b"\r\n"),
+            ({"done": True, "prompt_eval_count": 3, "eval_count": 4}, b""),
+        )
+    ),
+    "response stream": named_events(
+        {"type": "response.created", "response": {"id": "r1", "status": "in_progress"}},
+        {"type": "response.output_item.added", "output_index": 0, "item": {"type": "message"}},
+        {"type": "response.output_text.delta", "output_index": 0, "delta": "Grüße, 世界"},
+        {"type": "response.completed", "response": {"id": "r1", "usage": {"input_tokens": 3, "output_tokens": 4}}},
+    ),
+    "cohere stream": named_events(
+        {"type": "message-start", "id": "c1"},
+        {"type": "content-delta", "delta": {"message": {"content": {"text": "Grüße, 世界"}}}},
+        {"type": "message-end", "delta": {"usage": {"tokens": {"input_tokens": 3.0, "output_tokens": 4.0}}}},
+    ),
     "odd stream": b'\xef\xbb\xbf: hello\r\n\r\ndata: {"choices":\r\ndata: []}\r\rid\n\n\n'
     b"\ndata\ndata: [1,\n\ndata: \xff\n",
     "text": "  plain Grüße ".encode(),
@@ -197,7 +221,16 @@ def test_there_is_one_dialect_for_each_request() -> None:
         ("gemini", "POST", "/v1beta/openai/chat/completions"): "openai_chat",
         ("ollama", "POST", "/v1/chat/completions"): "openai_chat",
         ("openai", "GET", "/v1/chat/completions"): "opaque",
-        ("openai", "POST", "/v1/embeddings"): "opaque",
+        ("openai", "POST", "/v1/embeddings"): "embeddings",
+        ("ollama", "POST", "/v1/embeddings"): "embeddings",
+        ("openai", "POST", "/v1/rerank"): "embeddings",
+        ("openai", "POST", "/v1/responses"): "openai_responses",
+        ("openai", "POST", "/v1/responses/compact"): "openai_responses",
+        ("openai", "POST", "/v1/responses/resp_1/cancel"): "openai_responses",
+        ("openai", "GET", "/v1/responses/resp_1"): "openai_responses",
+        ("openai", "GET", "/v1/responses"): "opaque",
+        ("openai", "PUT", "/v1/responses/resp_1"): "opaque",
+        ("tool", "POST", "/v1/responses"): "http_tool",
         ("anthropic", "POST", "/v1/messages"): "anthropic",
         ("anthropic", "POST", "/v1/messages/count_tokens"): "opaque",
         ("anthropic", "POST", "/v1/messages/batches"): "opaque",
@@ -207,7 +240,19 @@ def test_there_is_one_dialect_for_each_request() -> None:
         ("mcp", "GET", "/mcp"): "mcp",
         ("tool", "PUT", "/chat/completions"): "http_tool",
         ("tool", "POST", "/chat/completions"): "http_tool",
-        ("gemini", "POST", "/v1beta/models/x:generateContent"): "opaque",
+        ("gemini", "POST", "/v1beta/models/x:generateContent"): "gemini",
+        ("gemini", "POST", "/v1beta1/projects/p/locations/l/publishers/google/models/x%3AcountTokens"): "gemini",
+        ("gemini", "POST", "/v1beta/fileSearchStores"): "opaque",
+        ("gemini", "GET", "/v1beta/models/x"): "opaque",
+        ("tool", "POST", "/v1beta/models/x:generateContent"): "http_tool",
+        ("cohere", "POST", "/v2/chat"): "cohere",
+        ("cohere", "POST", "/v1/rerank"): "cohere",
+        ("cohere", "POST", "/v1/tokenize"): "opaque",
+        ("cohere", "POST", "/compatibility/v1/chat/completions"): "openai_chat",
+        ("ollama", "POST", "/api/chat"): "ollama",
+        ("ollama", "POST", "/api/embeddings"): "ollama",
+        ("ollama", "POST", "/api/pull"): "opaque",
+        ("openai", "POST", "/api/chat"): "opaque",
     }
     for (api, method, path), name in asked.items():
         claiming = [d.name for d in DIALECTS.values() if d.name != "opaque" and d.claims(api, method, path)]
