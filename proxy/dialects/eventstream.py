@@ -23,6 +23,7 @@ _CRC = struct.Struct(">I")
 _LEAST = _PRELUDE.size + _CRC.size
 _MAX_HEADERS = 128 * 1024  # the specification's limit
 _STRING = 7
+_MAX_KNOWN, _MAX_KNOWN_BYTES = 32, 512
 # The bytes that a header's value takes, by its type; byte strings and strings (6, 7) say their own length.
 _FIXED = {0: 0, 1: 0, 2: 1, 3: 2, 4: 4, 5: 8, 8: 8, 9: 16}
 
@@ -39,12 +40,13 @@ class Message(NamedTuple):
 class Messages:
     """Splits a stream into its messages. Holds at most one unfinished message."""
 
-    __slots__ = ("_held", "_max", "_to_skip", "is_lost", "skipped")
+    __slots__ = ("_held", "_known", "_max", "_to_skip", "is_lost", "skipped")
 
     def __init__(self, max_message_bytes: int = MAX_MESSAGE_BYTES) -> None:
         self._held = bytearray()
         self._max = max_message_bytes
         self._to_skip = 0
+        self._known: dict[bytes, tuple[str, str]] = {}
         self.skipped = 0  # messages that were longer than the bound, damaged, or had unreadable headers
         self.is_lost = False  # a prelude was wrong: nothing after it can be read
 
@@ -96,13 +98,28 @@ class Messages:
     def _add(self, raw: bytes, found: list[Message]) -> None:
         end = len(raw) - _CRC.size
         body = _PRELUDE.size + int.from_bytes(raw[4:8])
-        headers = _strings(raw[_PRELUDE.size : body]) if crc32(raw[:end]) == _CRC.unpack_from(raw, end)[0] else None
-        if headers is None:
+        told = self._told_by(raw[_PRELUDE.size : body]) if crc32(raw[:end]) == _CRC.unpack_from(raw, end)[0] else None
+        if told is None:
             self.skipped += 1
-            return
-        kind = headers.get(":message-type", "event")
-        name = headers.get(":error-code" if kind == "error" else f":{kind}-type", "")
-        found.append(Message(kind, name, raw[body:end]))
+        else:
+            found.append(Message(*told, raw[body:end]))
+
+    def _told_by(self, headers: bytes) -> tuple[str, str] | None:
+        """``(kind, name)``. Remembered: a stream has a handful of different header blocks."""
+        told = self._known.get(headers)
+        if told is None:
+            told = _kind_and_name(headers)
+            if told is not None and len(self._known) < _MAX_KNOWN and len(headers) <= _MAX_KNOWN_BYTES:
+                self._known[headers] = told
+        return told
+
+
+def _kind_and_name(headers: bytes) -> tuple[str, str] | None:
+    strings = _strings(headers)
+    if strings is None:
+        return None
+    kind = strings.get(":message-type", "event")
+    return kind, strings.get(":error-code" if kind == "error" else f":{kind}-type", "")
 
 
 def _strings(data: bytes) -> dict[str, str] | None:
