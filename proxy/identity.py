@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import fnmatch
 import hashlib
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypedDict, cast
@@ -37,6 +38,7 @@ _OWN_CLUES: tuple[What, ...] = ("session", "stage", "parent", "task", "tenant")
 _YES_NO = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 _NEVER_NAMED = frozenset({"openai_chat", "cohere", "gemini"})
 """Formats whose answers have ids that no request can name: they would only push out others."""
+_AWS_KEY_ID = re.compile(r"AWS4-\S+ (?:.*[ ,])?Credential=([^/,\s]+)")
 _KEY_HEADERS = ("Authorization", "x-api-key", "api-key", "x-goog-api-key")
 
 
@@ -165,9 +167,15 @@ class Identity:
     def _key_hash(self, headers: CIMultiDictProxy[str]) -> str:
         for name in _KEY_HEADERS:
             if value := headers.get(name):
-                key = value.rpartition(" ")[2].encode("utf-8", "surrogateescape")
+                key = _lasting(value).encode("utf-8", "surrogateescape")
                 return hashlib.blake2b(key, digest_size=8, key=self._salt).hexdigest()
         return ""
+
+
+def _lasting(credential: str) -> str:
+    """What of a credential is the same in every call. An AWS signature is new each time, the key id in it is not."""
+    key_id = _AWS_KEY_ID.match(credential)
+    return key_id[1] if key_id else credential.rpartition(" ")[2]
 
 
 def _order(clue: Clue) -> tuple[bool, int]:

@@ -50,7 +50,7 @@ class Signer:
         iterator.
 
         Raises:
-            Refused: 401 without keys, 400 without a region; for signed calls only.
+            Refused: 401 without keys (signed calls only), 400 without a region, 413 without the body's hash.
         """
         authorization = headers.get("Authorization", "")
         is_signed = authorization.startswith(_SIGNATURE)
@@ -70,9 +70,20 @@ class Signer:
         elif _HEX_HASH.fullmatch(told):
             digest = headers[_HASH] = told  # the agent knows what it is sending
         else:
-            digest = UNSIGNED
+            digest = self._without_hash(route.destination.name)
         request = Unsigned(method, route.url, list(headers.items()), digest)
         headers.update(sign(request, keys, Scope(region, self._service), self._clock()))
+
+    def _without_hash(self, name: str) -> str:
+        """What stands for the hash of a body that was not read. S3 takes that; Bedrock wants the hash and would only
+        answer that the signature is wrong."""
+        if self._service == "bedrock":
+            text = (
+                f"this call to upstream {name!r} is too long to be signed anew: raise limits.max_read_bytes in the "
+                "configuration of orchtax, or send the body's hash as X-Amz-Content-SHA256"
+            )
+            raise Refused(Fault(413, "body_too_large", text))
+        return UNSIGNED
 
     def _region_of(self, route: Route, authorization: str) -> str:
         """From the path, the settings, the host, the agent's own signature, the environment: the first that tells."""

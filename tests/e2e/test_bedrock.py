@@ -176,6 +176,7 @@ async def test_boto3_s_own_retry_is_two_calls_one_of_them_marked_each_signed(sta
     assert (first.status, first.outcome, first.error) == (503, "error", "ServiceUnavailableException")
     assert (second.status, second.outcome, first.client_retry, second.client_retry) == (200, "ok", 0, 1)
     assert (first.body_hash, first.retry_key) == (second.body_hash, second.retry_key)
+    assert first.key_hash == second.key_hash != ""  # by the key, for every signature is another
     assert stand.aws.callers == ["ORCHTAX@us-east-1"] * 2
 
 

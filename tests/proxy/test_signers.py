@@ -65,14 +65,22 @@ async def arriving() -> AsyncIterator[bytes]:
     yield b"{}"
 
 
-def test_a_body_sent_as_it_arrives_keeps_the_agent_s_hash_or_goes_unsigned() -> None:
-    assert dict(signed(PATH, AGENTS, body=arriving())) == expected(URL, "us-west-2", UNSIGNED)
+def test_a_body_sent_as_it_arrives_keeps_the_agent_s_hash() -> None:
     told = ("X-Amz-Content-SHA256", body_hash(b"{}"))
     assert dict(signed(PATH, [*AGENTS, told], body=arriving())) == {
         **expected(URL, "us-west-2", told[1], (told,)),
         told[0]: told[1],
     }
     assert told[0] not in signed(PATH, [*AGENTS, told])
+
+
+def test_a_body_sent_as_it_arrives_without_a_hash_is_refused_for_bedrock_and_unsigned_elsewhere() -> None:
+    with pytest.raises(Refused, match=r"limits\.max_read_bytes") as caught:
+        signed(PATH, AGENTS, body=arriving())
+    assert caught.value.fault.status == 413
+    found = signed(PATH, AGENTS, body=arriving(), bedrock={"aws": {**OWN, "service": "s3"}})
+    assert found["X-Amz-Content-SHA256"] == UNSIGNED
+    assert "SignedHeaders=content-type;host;x-amz-content-sha256;x-amz-date," in found["Authorization"]
 
 
 @pytest.mark.parametrize("with_keys", [True, False])
