@@ -19,7 +19,7 @@ from collectors.records import Outcome, encode
 from collectors.spool import SpoolWriter
 from proxy.account import Books, record_of, settle
 from proxy.call import Call, Tally
-from proxy.dialects import Dialect, Fault, choose
+from proxy.dialects import WEBSOCKET, Dialect, Fault, choose
 from proxy.identity import Identity, forwarded
 from proxy.measure import Measure
 from proxy.routes import Refused, Routes
@@ -27,6 +27,7 @@ from proxy.server import Body, Connection, check_form, fault_response, reply, wr
 from proxy.settings import Limits
 from proxy.signers import Signers
 from proxy.upstream import Answer, UpstreamFailed, Upstreams
+from proxy.websocket import Sockets, wants_websocket
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,7 @@ class Exchange:
 
     def __init__(self, plant: Plant) -> None:
         self._p = plant
+        self._sockets = Sockets(plant, self._relay, self._book)
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """One call. Returns the answer as it was sent; raises only what ends the connection."""
@@ -61,7 +63,8 @@ class Exchange:
         try:
             check_form(request)
             route = self._p.routes.match(request.raw_path)
-            dialect = choose(self._p.dialects, route.destination.api, request.method, route.path)
+            method = WEBSOCKET if wants_websocket(request) else request.method
+            dialect = choose(self._p.dialects, route.destination.api, method, route.path)
             evidence = self._p.identity.read(request.headers, route)
             body = Body(request, self._p.limits)
             await body.read()
@@ -69,6 +72,8 @@ class Exchange:
             who = self._p.identity.attribute(evidence, described)
             call = Call(request, route, dialect, body, who, described)
             self._p.tally.admitted += 1
+            if method is WEBSOCKET:
+                return await self._sockets.carry(call, evidence)
             answer = await self._send(call)
             return await self._relay(call, answer)
         except Refused as refused:
@@ -185,9 +190,9 @@ class Exchange:
 
 def guess(dialects: Mapping[str, Dialect], request: web.BaseRequest) -> Dialect:
     """The dialect of a request whose route is unknown, so that the agent's SDK can read the error: by path alone."""
-    path = request.raw_path.partition("?")[0]
+    path, method = request.raw_path.partition("?")[0], WEBSOCKET if wants_websocket(request) else request.method
     for api in ("openai", "anthropic"):
-        dialect = choose(dialects, api, request.method, path)
+        dialect = choose(dialects, api, method, path)
         if dialect.name != "opaque":
             return dialect
     return dialects["opaque"]

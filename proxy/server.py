@@ -30,14 +30,18 @@ _PLAIN = "application/problem+json"
 
 
 class Connection(RequestHandler):
-    """One agent's connection, with the marks that the sweep reads (loop time in seconds, 0 = not so)."""
+    """One agent's connection, with the marks that the sweep reads (loop time in seconds, 0 = not so).
 
-    __slots__ = ("head_since", "is_busy", "writing_since")
+    ``on_drain`` is set while it is a WebSocket, which must end by its own handshake: called with False when the worker
+    begins to drain, with True when its time is up."""
+
+    __slots__ = ("head_since", "is_busy", "on_drain", "writing_since")
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.is_busy = False
         self.writing_since = 0.0
         self.head_since = 0.0
+        self.on_drain: Callable[[bool], None] | None = None
         super().connection_made(transport)
 
     def data_received(self, data: bytes) -> None:
@@ -85,6 +89,21 @@ class DataServer(web.Server):
         if len(self.connections) >= self.limits.max_connections:
             return Overloaded()  # type: ignore[return-value]  # a protocol that answers 503 and closes
         return Connection(self, loop=self._loop, **self._kwargs)
+
+    def pre_shutdown(self) -> None:
+        """Idle connections close at once, busy ones after their answer, WebSockets after their response."""
+        for connection in list(self.connections):
+            if isinstance(connection, Connection) and connection.on_drain is not None:
+                connection.on_drain(False)  # closing it as HTTP would deafen it to its agent
+            else:
+                connection.close()
+
+    async def shutdown(self, timeout: float | None = None) -> None:  # noqa: ASYNC109  # aiohttp's signature
+        """Close every connection, cutting off what has not ended ``timeout`` seconds later."""
+        for connection in list(self.connections):
+            if isinstance(connection, Connection) and connection.on_drain is not None:
+                connection.on_drain(True)
+        await super().shutdown(timeout)
 
     async def sweep(self, interval_s: float = 1.0) -> None:
         """Close connections past a deadline, once every ``interval_s``, until cancelled."""

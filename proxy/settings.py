@@ -54,6 +54,9 @@ class Limits(_Frozen):
     max_connections: int = Field(10_000, ge=1, description="open agent connections per worker")
     max_body_bytes: int = Field(512 * 1024 * 1024, ge=1, description="a longer request body is refused with 413")
     max_read_bytes: int = Field(16 * 1024 * 1024, ge=1, description="a longer body streams through without being read")
+    max_message_bytes: int = Field(
+        64 * 1024 * 1024, ge=1, description="a longer WebSocket message closes its socket with code 1009"
+    )
 
 
 class Timeouts(_Frozen):

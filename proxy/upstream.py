@@ -26,6 +26,9 @@ from proxy.settings import Upstream
 _CHUNK = 64 * 1024
 _MAX_HEADER = 64 * 1024
 RequestBody = bytes | AsyncIterator[bytes] | None
+UNANSWERED = (TimeoutError, aiohttp.ClientError, ConnectionError)
+"""What the client library raises when no answer comes."""
+
 _AUTO_HEADERS = ("Accept", "Accept-Encoding", "User-Agent", "Content-Type")
 
 
@@ -140,12 +143,8 @@ class Upstreams:
         )
         try:
             response = await (asyncio.wait_for(asking, timeout.sock_read) if is_listening else asking)
-        except (aiohttp.ConnectionTimeoutError, aiohttp.ClientConnectorError) as error:
-            raise _failed("unreachable", 502, "upstream_unreachable", destination, _reason(error)) from error
-        except TimeoutError as error:
-            raise _failed("timeout", 504, "upstream_timeout", destination, "did not answer in time") from error
-        except (aiohttp.ClientError, ConnectionError) as error:
-            raise _failed("unreachable", 502, "upstream_broken", destination, "closed or garbled its answer") from error
+        except UNANSWERED as error:
+            raise failure(error, destination) from error
         answer = Answer(response, destination)
         if is_listening:
             self._listening.add(answer)
@@ -163,6 +162,17 @@ class Upstreams:
 
 def _without_silence(timeout: aiohttp.ClientTimeout) -> aiohttp.ClientTimeout:
     return aiohttp.ClientTimeout(total=None, connect=timeout.connect, sock_read=None)
+
+
+def failure(error: Exception, destination: Destination) -> UpstreamFailed:
+    """What one of :data:`UNANSWERED`, raised before an answer was there, means."""
+    match error:
+        case aiohttp.ConnectionTimeoutError() | aiohttp.ClientConnectorError():
+            return _failed("unreachable", 502, "upstream_unreachable", destination, _reason(error))
+        case TimeoutError():
+            return _failed("timeout", 504, "upstream_timeout", destination, "did not answer in time")
+        case _:
+            return _failed("unreachable", 502, "upstream_broken", destination, "closed or garbled its answer")
 
 
 def _reason(error: Exception) -> str:
