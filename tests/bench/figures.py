@@ -45,7 +45,8 @@ class Spread:
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """Throughput of one subject. Ratios compare it with another subject in the same round."""
+    """Throughput of one subject. Ratios compare it with another subject in the same round; ``to_bare_by_cpu`` is the
+    bare pass-through's CPU time a call over the subject's: what the ratio is on a core that nobody else uses."""
 
     subject: str
     scene: str
@@ -53,6 +54,7 @@ class Closed:
     to_direct: Spread
     to_bare: Spread
     cpu_us: Spread | None
+    to_bare_by_cpu: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +73,12 @@ def closed(measured: Iterable[Measured], scene: str) -> list[Closed]:
     """Every subject's throughput, in the order of first appearance in round 0."""
     rows = [m for m in measured if m.scene == scene]
     rates = {(m.subject, m.round): m.per_second for m in rows}
+    cpu_of = {m.subject: [row.cpu_us for row in rows if row.subject == m.subject and row.cpu_us] for m in rows}
+    bare = Spread.of(cpu_of[BARE]) if cpu_of[BARE] else None
     found = []
     for subject in dict.fromkeys(m.subject for m in sorted(rows, key=lambda m: m.round)):
         own = [m for m in rows if m.subject == subject]
-        cpu = [m.cpu_us for m in own if m.cpu_us is not None]
+        cpu = Spread.of(cpu_of[subject]) if cpu_of[subject] else None
         found.append(
             Closed(
                 subject,
@@ -82,7 +86,8 @@ def closed(measured: Iterable[Measured], scene: str) -> list[Closed]:
                 Spread.of([m.per_second for m in own]),
                 Spread.of([m.per_second / rates[DIRECT, m.round] for m in own]),
                 Spread.of([m.per_second / rates[BARE, m.round] for m in own]),
-                Spread.of(cpu) if cpu else None,
+                cpu,
+                bare.median / cpu.median if bare and cpu else None,
             )
         )
     return found

@@ -25,7 +25,7 @@ class Plan:
     open_s: float = 2.0
     rates: tuple[int, ...] = (100, 300)
     calls: int = 100_000
-    fill_s: float = 130.0
+    fill_s: float = 140.0
     """Longest time for the calls that the rounds left missing."""
     connections: int = 32
 

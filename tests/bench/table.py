@@ -33,15 +33,16 @@ def show(out: Console, report: Report) -> None:
 def _throughput(scene: str, rows: Sequence[Closed]) -> Table:
     table = Table(title=f"Closed loop, {scene}", title_justify="left", box=box.SIMPLE)
     table.add_column("")
-    for name in ("calls/s", "of direct", "of bare", "CPU µs a call"):
+    for name in ("calls/s", "of direct", "of bare", "CPU µs", "by CPU"):
         table.add_column(name, justify="right")
     for row in rows:
         table.add_row(
             row.subject,
             f"{row.per_second.median:,.0f}",
             f"{row.to_direct.median:.2f}",
-            _ratio(row.to_bare),
+            _ratio(row.to_bare) if row.cpu_us else "",
             f"{row.cpu_us.median:,.0f}" if row.cpu_us else "",
+            f"{row.to_bare_by_cpu:.2f}" if row.to_bare_by_cpu else "",
         )
     return table
 
@@ -67,7 +68,7 @@ def _floors(report: Report) -> list[tuple[str, str, bool]]:
     return [
         (
             f"at least {FLOOR_OF_BARE:.0%} of the bare pass-through's calls/s",
-            f"{row.to_bare.median:.0%}",
+            f"{row.to_bare.median:.0%}, by CPU time {row.to_bare_by_cpu or 0:.0%}",
             row.to_bare.median >= FLOOR_OF_BARE,
         ),
         (
@@ -92,6 +93,7 @@ def _notes(report: Report) -> list[str]:
     samples = min(row.samples for row in report.latency)
     lines = [
         "Medians over rounds in turns (in brackets lowest and highest); ratios are within a round.",
+        "CPU is the proxy's process, a call; by CPU is bare's over its own: the ratio that other load does not move.",
         f"Added latency is the difference of the quantiles to direct, each of at least {samples:,} calls.",
         f"The collector was at most {report.catch_up_s:.1f} s behind after a measurement (waited for, not measured).",
     ]
@@ -100,6 +102,6 @@ def _notes(report: Report) -> list[str]:
     proxy, others = (", ".join(map(str, cores)) for cores in report.cores)
     return [
         *lines,
-        f"The proxy has core {proxy} to itself; load generator, provider and orchtax's collector share core {others}.",
+        f"Of the bench the proxy alone is on core {proxy}; load, provider and orchtax's collector share core {others}.",
         "Direct is what those can do there, no ceiling of the provider; take ratios from here, not absolute rates.",
     ]

@@ -15,10 +15,12 @@ def measured(subject: str, number: int, per_second: float, cpu_us: float | None 
 
 def test_ratios_compare_within_a_round() -> None:
     """The machine is twice as fast in the second round: ratios do not move."""
-    rows = [measured(s, n, rate * (n + 1)) for n in (0, 1) for s, rate in ((DIRECT, 40.0), (BARE, 4.0), (ORCHTAX, 2.0))]
+    each = ((DIRECT, 40.0, None), (BARE, 4.0, 250.0), (ORCHTAX, 2.0, 500.0))
+    rows = [measured(s, n, rate * (n + 1), cpu) for n in (0, 1) for s, rate, cpu in each]
     found = {row.subject: row for row in closed(rows, WHOLE)}
     assert found[ORCHTAX].to_bare == Spread(0.5, 0.5, 0.5)
     assert found[ORCHTAX].to_direct == Spread(0.05, 0.05, 0.05)
+    assert (found[DIRECT].to_bare_by_cpu, found[ORCHTAX].to_bare_by_cpu) == (None, 0.5)
     assert found[BARE].per_second == Spread(6.0, 4.0, 8.0)
 
 
