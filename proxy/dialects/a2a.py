@@ -24,6 +24,12 @@ from proxy.dialects.fields import Json, hash_object, label, parse_object, rows, 
 
 _PROXY_ERROR = -32000  # first of the codes that JSON-RPC leaves to implementations; A2A's own begin at -32001
 _ERROR_INFO = "type.googleapis.com/google.rpc.ErrorInfo"
+_CAMEL = {
+    "message_id": "messageId",
+    "context_id": "contextId",
+    "task_id": "taskId",
+    "reference_task_ids": "referenceTaskIds",
+}
 _RPC_STATUS = {
     400: "INVALID_ARGUMENT",
     401: "UNAUTHENTICATED",
@@ -58,6 +64,7 @@ class A2a:
         if "jsonrpc" in parsed and isinstance(parsed.get("method"), str):
             return _described(of_method(parsed["method"]), table(parsed.get("params")), parsed)
         if operation:
+            parsed = _respelled(parsed)
             return _described(operation, parsed, parsed, task_id)
         digest = hash_object(parsed, is_tool=True)
         return replace(_unread(head, "", ""), operation=head.method, body_hash=digest, parsed=parsed)
@@ -122,6 +129,16 @@ def _described(operation: str, params: Json, parsed: Json, task_id: str = "") ->
         parsed=parsed,
         is_listening=operation == SUBSCRIBE,
     )
+
+
+def _respelled(body: Json) -> Json:
+    """The Python SDK writes HTTP+JSON of 0.3 with the field names of its protobuf file: ``request`` for ``message``,
+    ``task_id`` for ``taskId``. Whoever reads the body later finds the specification's names."""
+    message = body.get("request")
+    if "message" in body or not isinstance(message, dict):
+        return body
+    rest = {name: value for name, value in body.items() if name != "request"}
+    return {**rest, "message": {_CAMEL.get(name, name): value for name, value in message.items()}}
 
 
 def _continued(params: Json) -> str:

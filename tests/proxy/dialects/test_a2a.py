@@ -138,6 +138,14 @@ def test_a_prompt_is_the_parts_in_either_spelling() -> None:
     assert DIALECT.prompt(described(rpc("tasks/get", id="t"))).blocks == ()
 
 
+def test_the_field_names_of_protobuf_are_understood() -> None:
+    snake = {"message_id": "m1", "task_id": "t1", "context_id": "c1", "role": "ROLE_USER", "content": [{"text": "Hi"}]}
+    seen = described({"request": snake, "configuration": {}}, "/v1/message:send")
+    camel = {"messageId": "m1", "taskId": "t1", "contextId": "c1", "role": "ROLE_USER", "content": [{"text": "Hi"}]}
+    assert seen == described({"message": camel, "configuration": {}}, "/v1/message:send")
+    assert (seen.previous_id, DIALECT.prompt(seen).blocks) == ("t1", (text_block("Hi", "user"),))
+
+
 def test_a_message_sent_again_has_the_same_hash() -> None:
     again = {**rpc("SendMessage", message=message(messageId="m2")), "id": "other"}
     further = rpc("SendMessage", message=message(taskId="t1"))
