@@ -90,6 +90,11 @@ class DataServer(web.Server):
             return Overloaded()  # type: ignore[return-value]  # a protocol that answers 503 and closes
         return Connection(self, loop=self._loop, **self._kwargs)
 
+    @property
+    def busy(self) -> int:
+        """Connections with a call under way."""
+        return sum(isinstance(c, Connection) and c.is_busy for c in self.connections)
+
     def pre_shutdown(self) -> None:
         """Idle connections close at once, busy ones after their answer, WebSockets after their response."""
         for connection in list(self.connections):

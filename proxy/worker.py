@@ -52,8 +52,8 @@ class Worker:
         self._server.pre_shutdown()
         self._on_drain()
         deadline = asyncio.get_running_loop().time() + drain_s
-        while self._server.connections and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110
-            await asyncio.sleep(_POLL_S)  # aiohttp tells nobody when a connection has ended
+        while self._server.busy and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110
+            await asyncio.sleep(_POLL_S)  # aiohttp tells nobody when a call has ended
         await self._server.shutdown(timeout=1.0)
 
     def status(self) -> dict[str, Any]:

@@ -314,3 +314,14 @@ async def test_sigterm_lets_open_streams_end(port: Port) -> None:
         writer.close()
     assert await stopping == 0
     assert [record.outcome for record in spooled(port.running.data)] == ["ok"] * 100
+
+
+async def test_sigterm_does_not_wait_for_idle_connections(port: Port) -> None:
+    reader, writer = await port.open()
+    writer.write(request())
+    await reader.readuntil(b'{"ok":true}')
+    began = time.monotonic()
+    assert await port.running.stop() == 0
+    assert time.monotonic() - began < 15  # the drain's own limit is 30 s
+    assert await reader.read() == b""
+    writer.close()
