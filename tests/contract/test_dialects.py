@@ -26,7 +26,8 @@ CHAT = {
     "tools": [{"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}],
 }
 CALL = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "look", "arguments": {"q": "x"}}}
-REQUESTS = [orjson.dumps(value) for value in (CHAT, CALL, [CALL], {"model": "m", "max_tokens": 5, "messages": []})]
+SAY = {"jsonrpc": "2.0", "id": 1, "method": "SendMessage", "params": {"message": {"parts": [{"text": "Grüße, 世界"}]}}}
+REQUESTS = [orjson.dumps(value) for value in (CHAT, CALL, [CALL], SAY, {"model": "m", "max_tokens": 5, "messages": []})]
 _DELTA = {"id": "c1", "model": "m-1", "choices": [{"index": 0, "delta": {"content": " Grüße\n", "role": "assistant"}}]}
 _TOOL = {"index": 0, "id": "t1", "function": {"name": "look", "arguments": '{"q": "世界"}'}}
 _USAGE = {"prompt_tokens": 20, "completion_tokens": 7, "total_tokens": 27}
@@ -49,6 +50,11 @@ ANSWERS = {
     "tool stream": events(
         {"jsonrpc": "2.0", "method": "notifications/progress", "params": {}},
         {"jsonrpc": "2.0", "id": 1, "result": {"content": [], "isError": True}},
+        done=False,
+    ),
+    "task stream": events(
+        {"jsonrpc": "2.0", "id": 1, "result": {"artifactUpdate": {"artifact": {"parts": [{"text": "Grüße, 世界"}]}}}},
+        {"statusUpdate": {"taskId": "t1", "contextId": "c1", "status": {"state": "TASK_STATE_COMPLETED"}}},
         done=False,
     ),
     "contents": b"[%s,\r\n%s]"
@@ -96,6 +102,7 @@ GARBAGE = [
     b'{"method": {"x": 1}, "params": [1], "id": {"deep": []}}',
     b'[{"method": "tools/call", "id": [1]}, null, 7]',
     b'{"max_tokens": 123456789012345678901234567890, "model": "\\u0000"}',
+    b'{"message": {"parts": [1, {"text": 2}, {"data": [{}]}, {"file": 0}]}, "status": {"state": {}}, "artifacts": [3]}',
     b'{"usage": [1], "choices": [[], {"index": "x", "delta": 3}], "error": [], "content": 5, "result": 3}',
 ]
 
@@ -238,6 +245,8 @@ def test_there_is_one_dialect_for_each_request() -> None:
         ("bedrock", "POST", "/openai/v1/chat/completions"): "openai_chat",
         ("bedrock", "GET", "/async-invoke"): "opaque",
         ("mcp", "GET", "/mcp"): "mcp",
+        ("agent", "POST", "/message:send"): "a2a",
+        ("agent", "GET", "/.well-known/agent-card.json"): "a2a",
         ("tool", "PUT", "/chat/completions"): "http_tool",
         ("tool", "POST", "/chat/completions"): "http_tool",
         ("gemini", "POST", "/v1beta/models/x:generateContent"): "gemini",
