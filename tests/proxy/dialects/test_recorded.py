@@ -6,82 +6,20 @@ here the plain way: all at once, field by field.
 
 from __future__ import annotations
 
-import gzip
-from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
-from typing import Any
+import re
 
-import orjson
 import pytest
 
 from collectors.records import Usage
-from proxy.dialects import Described, Dialect, Observation, RequestHead, choose
+from proxy.dialects import Described
 from tests.reading import DIALECTS, each_byte, observe
+from tests.recorded import RECORDED, exchanges, of
 
-RECORDED = Path(__file__).parents[3].parent / "shared" / "data" / "recorded.jsonl.gz"
 pytestmark = [
     pytest.mark.recorded,
     pytest.mark.skipif(not RECORDED.exists(), reason="the recorded exchanges are not beside the repository"),
 ]
-
-
-@dataclass(frozen=True)
-class Exchange:
-    name: str
-    dialect: Dialect
-    request: bytes
-    status: int
-    content_type: str
-    answer: bytes
-    expected: dict[str, Any] | None
-    head: RequestHead
-
-    def describe(self, ask_usage: bool = False) -> Described:
-        return self.dialect.describe(self.head, self.request, ask_usage)
-
-    def observe(self) -> Observation:
-        return observe(self.dialect, self.describe(), [self.answer], self.content_type, self.status)
-
-    @property
-    def is_stream(self) -> bool:
-        return "event-stream" in self.content_type
-
-    def values(self) -> list[dict[str, Any]]:
-        """The JSON of the answer, or of each of its events."""
-        if not self.is_stream:
-            return [orjson.loads(self.answer)]
-        lines = [
-            line[5:].strip() for line in self.answer.replace(b"\r", b"\n").split(b"\n") if line.startswith(b"data:")
-        ]
-        return [orjson.loads(line) for line in lines if line != b"[DONE]"]
-
-
-@cache
-def exchanges() -> list[Exchange]:
-    with gzip.open(RECORDED) as lines:
-        return [_exchange(orjson.loads(line)) for line in lines]
-
-
-def _exchange(row: dict[str, Any]) -> Exchange:
-    path = row["path"].partition("?")[0]
-    api = row["provider"] if row["provider"] in ("anthropic", "mcp", "bedrock", "gemini") else "openai"
-    kinds = [value for name, value in row["response_headers"].items() if name.lower() == "content-type"]
-    return Exchange(
-        name=row["id"],
-        dialect=choose(DIALECTS, api, row["method"], path),
-        request=row["request_body"].encode(),
-        status=row["status"],
-        content_type=kinds[0] if kinds else "",
-        answer=row["response_body"].encode(),
-        expected=row.get("expected_usage"),
-        head=RequestHead(api, row["method"], path, "", row["request_headers"]),
-    )
-
-
-def of(*names: str) -> list[Exchange]:
-    """Exchanges of these dialects; one has an empty request body, which is no chat request."""
-    return [one for one in exchanges() if one.dialect.name in names and (one.request or one.dialect.name == "opaque")]
+BACKGROUND = 3  # expected cases of which the answer comes with a later exchange
 
 
 def test_every_exchange_is_read_without_an_error() -> None:
@@ -89,6 +27,9 @@ def test_every_exchange_is_read_without_an_error() -> None:
     assert seen["openai_chat"] > 200
     assert seen["anthropic"] > 100
     assert seen["mcp"] > 10
+    assert seen["gemini"] > 200
+    assert seen["openai_responses"] > 150
+    assert (seen["cohere"], seen["embeddings"]) == (8, 2)
     for one in of(*DIALECTS):
         described = one.describe(ask_usage=True)
         one.dialect.prompt(described)
@@ -96,15 +37,47 @@ def test_every_exchange_is_read_without_an_error() -> None:
 
 
 def test_usage_agrees_to_the_token() -> None:
-    checked = [one for one in of("openai_chat", "anthropic") if one.expected is not None]
-    assert len(checked) >= 45
+    """All of the expected cases. Where one names no tokens, its cost tells (see ``test_recorded_costs.py``)."""
+    checked = [one for one in exchanges() if one.expected is not None and not one.observe().is_interim]
+    assert len(checked) == 131 - BACKGROUND
     for one in checked:
         expected, usage = one.expected or {}, one.observe().usage or Usage()
+        if "input_tokens" not in expected:
+            continue
         details = expected.get("details", {})
         reasoning = expected.get("output_reasoning_tokens", details.get("reasoning_tokens"))
         told = (usage.input_tokens, usage.output_tokens)
-        assert told == (expected.get("input_tokens"), expected.get("output_tokens")), one.name
+        assert told == (expected["input_tokens"], expected["output_tokens"]), one.name
         assert (usage.reasoning_tokens or None) == (reasoning or None), one.name
+        assert (usage.cache_read_tokens or 0) == expected.get("cache_read_tokens", 0), one.name
+        assert (usage.cache_write_tokens or 0) == expected.get("cache_write_tokens", 0), one.name
+
+
+def test_a_background_response_tells_its_usage_when_it_is_read() -> None:
+    made = [one for one in exchanges() if one.expected is not None and one.observe().is_interim]
+    assert len(made) == BACKGROUND
+    for one in made:
+        assert one.describe().kind == "model"
+        assert (one.observe().usage, one.observe().usage_id) == (None, "")
+        polls = [poll for poll in exchanges() if poll.head.path.endswith(one.observe().response_id)]
+        assert {poll.describe().kind for poll in polls} == {"other"}
+        told = [poll.observe() for poll in polls if poll.observe().usage is not None]
+        assert [seen.usage_id for seen in told] == [one.observe().response_id]
+        usage, expected = told[0].usage or Usage(), one.expected or {}
+        assert (usage.input_tokens, usage.output_tokens) == (expected["input_tokens"], expected["output_tokens"])
+
+
+def test_every_answer_of_a_model_names_it_and_its_usage() -> None:
+    """Whatever is missing is missing in the body."""
+    for one in exchanges():
+        if one.status >= 300 or not one.request or one.describe().kind != "model":
+            continue
+        seen = one.observe()
+        assert seen.model or one.describe().model, one.name
+        if seen.usage is None or seen.usage.input_tokens is None:
+            body = one.answer.lower()
+            counts = re.findall(rb'"(?:input|prompt|total)_?tokens?(?:count)?":\s*[1-9]', body)
+            assert not counts or one.dialect.name == "opaque", one.name
 
 
 def test_usage_in_the_body_is_usage_observed() -> None:
@@ -129,7 +102,23 @@ def test_usage_in_the_body_is_usage_observed() -> None:
             assert usage.input_tokens == sum(parts), one.name
             assert usage.output_tokens == max(report["output_tokens"] for report in reports), one.name
             checked += 1
-    assert checked > 350
+    for one in of("openai_responses"):
+        reports = [value.get("response", value).get("usage") for value in one.values()]
+        if one.status == 200 and one.describe().operation != "input_tokens" and any(reports):
+            usage, last = one.observe().usage, next(report for report in reversed(reports) if report)
+            assert usage is not None, one.name
+            assert (usage.input_tokens, usage.output_tokens) == (last["input_tokens"], last["output_tokens"]), one.name
+            checked += 1
+    for one in of("gemini"):
+        reports = [value["usageMetadata"] for value in one.values() if "usageMetadata" in value]
+        if one.status == 200 and reports:
+            usage, last = one.observe().usage, reports[-1]
+            assert usage is not None, one.name
+            total = last.get("totalTokenCount", last["promptTokenCount"])
+            assert (usage.input_tokens or 0) + (usage.output_tokens or 0) == total, one.name
+            assert usage.input_tokens == last["promptTokenCount"] + last.get("toolUsePromptTokenCount", 0), one.name
+            checked += 1
+    assert checked > 700
 
 
 def test_tools_texts_and_ids_are_those_of_the_answers() -> None:
@@ -164,22 +153,21 @@ def test_a_conversations_answers_are_found_in_its_next_request() -> None:
 
 
 def test_errors_are_seen() -> None:
-    for one in of("openai_chat", "anthropic"):
+    for one in of("openai_chat", "anthropic", "openai_responses", "gemini", "embeddings", "cohere"):
         if one.status >= 400:
             assert one.observe().error, one.name
 
 
 def test_a_cut_at_any_byte_changes_nothing() -> None:
     """The shortest streams split in two at every byte, and all of them into single bytes."""
-    streams = sorted(
-        (one for one in of("openai_chat", "anthropic", "mcp") if one.is_stream), key=lambda s: len(s.answer)
-    )
-    for one in streams[:12]:
+    names = ("openai_chat", "anthropic", "mcp", "openai_responses", "gemini")
+    streams = sorted((one for one in of(*names) if one.is_stream), key=lambda stream: len(stream.answer))
+    of_each = [next(one for one in streams if one.dialect.name == name) for name in names]
+    for one in {one.name: one for one in streams[:12] + of_each}.values():
         described, whole = one.describe(), one.observe()
         for at in range(len(one.answer)):
             parts = [one.answer[:at], one.answer[at:]]
             assert observe(one.dialect, described, parts, one.content_type) == whole, one.name
-    assert {one.dialect.name for one in streams[:12]} == {"openai_chat", "anthropic", "mcp"}
     for one in streams:
         assert observe(one.dialect, one.describe(), each_byte(one.answer), one.content_type) == one.observe(), one.name
 
