@@ -85,6 +85,9 @@ class Exchange:
         except (asyncio.CancelledError, ConnectionError):
             self._leave(call)
             raise
+        except Exception:  # a bug of ours: answered with 500 by the server, and booked all the same
+            self._book(call, "error")
+            raise
         finally:
             connection.is_busy = False
 
