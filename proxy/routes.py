@@ -93,7 +93,7 @@ class Routes:
             route = self._resolve(target)
             if len(self._known) >= _MAX_KNOWN:
                 self._known.clear()
-            if len(target) <= _MAX_KNOWN_LENGTH:
+            if len(target) <= _MAX_KNOWN_LENGTH and "?" not in target:  # a query may hold a key, which nothing keeps
                 self._known[target] = route
         return route
 
