@@ -3,7 +3,8 @@ runs the processes fills them in."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 StoreState = Literal["warming", "ready", "down"]
@@ -11,12 +12,17 @@ StoreState = Literal["warming", "ready", "down"]
 
 @dataclass(frozen=True, slots=True)
 class WorkerFleet:
-    """``dropped_records``: calls that were served but could not be recorded (spool full or failing)."""
+    """``dropped_records``: calls that were served but could not be recorded (spool full or failing). ``refused`` counts
+    orchtax's own refusals by code, ``measuring_failures`` steps of measuring that failed while the call went on; both
+    since the workers of now were started."""
 
     wanted: int
     ready: int
     restarts: int = 0
+    connections: int = 0
     dropped_records: int = 0
+    refused: Mapping[str, int] = field(default_factory=dict)
+    measuring_failures: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def is_ready(self) -> bool:

@@ -52,8 +52,7 @@ def receipt(call: CallRecord, standing: Standing, partition: Partition, version:
     unknown cost as nothing and not priced.
     """
     was_sent = call.outcome != "refused"
-    tokens = dict.fromkeys(LINES, 0)
-    nano = dict.fromkeys(LINES, 0)
+    tokens, nano = dict.fromkeys(LINES, 0), dict.fromkeys(LINES, 0)
     total = call.tokens if was_sent else 0
     cost = (call.cost_nano or 0) if was_sent else 0
     is_split = was_sent and standing.charged == "work"
@@ -82,6 +81,7 @@ def receipt(call: CallRecord, standing: Standing, partition: Partition, version:
         cross_output_tokens=partition.tokens("cross_output"),
         unobserved_tokens=partition.tokens("unobserved"),
         output_tokens=(call.output_tokens or 0) if was_sent else 0,
+        on_critical_path=False,
         **{f"{line}_tokens": tokens[line] for line in LINES},
         **{f"{line}_nano": nano[line] for line in LINES},
     )

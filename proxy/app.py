@@ -16,6 +16,8 @@ import signal
 import socket
 import sys
 import time
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from importlib.metadata import version
@@ -178,7 +180,10 @@ def fleet_status(boot: Boot, fleet: dict[str, Any], intake: CollectorStatus, sta
             wanted=boot.settings.workers,
             ready=0 if fleet.get("is_stopping") else sum(worker["state"] == "ready" for worker in workers),
             restarts=sum(worker["deaths"] for worker in workers),
+            connections=sum(worker.get("connections", 0) for worker in workers),
             dropped_records=sum(worker.get("spool", {}).get("dropped", 0) for worker in workers),
+            refused=_summed(worker.get("refused", {}) for worker in workers),
+            measuring_failures=_summed(worker.get("measuring_failures", {}) for worker in workers),
         ),
         store=StoreHealth(intake.state, intake.last_error),
         spool=SpoolHealth(
@@ -189,6 +194,13 @@ def fleet_status(boot: Boot, fleet: dict[str, Any], intake: CollectorStatus, sta
         ),
         listen=boot.settings.listen,
     )
+
+
+def _summed(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    total: Counter[str] = Counter()
+    for each in counts:
+        total.update(each)
+    return dict(total)
 
 
 class Parent:

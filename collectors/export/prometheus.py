@@ -45,6 +45,11 @@ class Metrics:
         self._segments = self._gauge("spool_segments", "Segments that are not in the store yet", ())
         self._quarantined = self._gauge("spool_quarantined_segments", "Segments set aside as unreadable", ())
         self._dropped = self._gauge("dropped_records", "Calls served but not recorded", ())
+        self._connections = self._gauge("connections", "Open connections of agents", ())
+        self._refused = self._gauge("refused_calls", "Refused by orchtax itself, since the workers' start", ("code",))
+        self._failures = self._gauge(
+            "measuring_failures", "Steps of measuring that failed while the call went on", ("step",)
+        )
         self._upstreams: set[str] = set()
         self._settled: OrderedDict[str, dict[str, tuple[int, int]]] = OrderedDict()
 
@@ -83,6 +88,13 @@ class Metrics:
         self._segments.set(status.spool.segments)
         self._quarantined.set(status.spool.quarantined)
         self._dropped.set(status.workers.dropped_records)
+        self._connections.set(status.workers.connections)
+        for gauge, counts in (
+            (self._refused, status.workers.refused),
+            (self._failures, status.workers.measuring_failures),
+        ):
+            for label, count in counts.items():
+                gauge.labels(label).set(count)
         return generate_latest(self.registry)
 
     def _observe(self, record: CallRecord) -> None:

@@ -43,6 +43,17 @@ async def until_stored(running: Serving, session: str, count: int, deadline_s: f
     return time.monotonic() - began
 
 
+async def metrics_with(client: aiohttp.ClientSession, running: Serving, line: str) -> str:
+    """The exposition once it has this line: workers tell their counters once a second."""
+    for _ in range(200):
+        async with client.get(running.admin + "/metrics") as response:
+            text = await response.text()
+        if line in text:
+            return text
+        await asyncio.sleep(0.05)
+    raise AssertionError(f"{line} is not in {text}")
+
+
 async def test_records_appear_and_metrics_count_them(tmp_path: Path) -> None:
     async with (
         upstream(always(answer(USAGE))) as up,
@@ -52,8 +63,10 @@ async def test_records_appear_and_metrics_count_them(tmp_path: Path) -> None:
         await until_stored(running, "early-bird", 1, 60)  # the engine warms up
         await call(running, "second", 3)
         await until_stored(running, "second", 3, 10)
-        async with aiohttp.ClientSession() as client, client.get(running.admin + "/metrics") as response:
-            text = await response.text()
+        async with aiohttp.ClientSession() as client:
+            async with client.post(running.url + "/nowhere/v1/chat/completions", json=REQUEST) as response:
+                assert response.status == 404
+            text = await metrics_with(client, running, 'orchtax_refused_calls{code="unknown_upstream"} 1.0')
         assert 'orchtax_calls_total{kind="model",outcome="ok",upstream="openai"} 4.0' in text
         assert 'orchtax_tokens_total{direction="input",kind="model",upstream="openai"} 44.0' in text
         assert "early-bird" not in text
