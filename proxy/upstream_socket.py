@@ -7,7 +7,7 @@ that does not upgrade gives its HTTP answer instead; redirects are not followed.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Awaitable, Iterable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from proxy.routes import Destination, Route
-from proxy.upstream import UNANSWERED, Answer, failure
+from proxy.upstream import UNANSWERED, Answer, failure, library_answer
 
 Socket = aiohttp.ClientWebSocketResponse[bool]
 
@@ -52,7 +52,7 @@ class _Opening:
 
     async def watch(self, request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
         response = await send(request)
-        answer = Answer(response, self._destination)
+        answer = library_answer(response, self._destination)
         if response.status != 101:
             raise _NotUpgraded(answer)
         kept = [pair for pair in answer.headers.items() if not pair[0].lower().startswith("sec-websocket-")]
@@ -102,6 +102,11 @@ async def upgraded(
         try:
             yield Upgraded(socket, opening.headers)
         finally:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(2 * CLOSE_S):
-                    await socket.close(code=aiohttp.WSCloseCode.GOING_AWAY)
+            await close_within(socket.close(code=aiohttp.WSCloseCode.GOING_AWAY))
+
+
+async def close_within(closing: Awaitable[bool]) -> None:
+    """A closing, awaited for :data:`CLOSE_S`: the other side may be talking on, or not reading."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(CLOSE_S):
+            await closing

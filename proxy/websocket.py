@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -27,7 +26,7 @@ from proxy.routes import Refused
 from proxy.server import Connection
 from proxy.turns import SWITCHED, Book, Turns
 from proxy.upstream import Answer
-from proxy.upstream_socket import CLOSE_S, Socket, Upgraded, upgraded
+from proxy.upstream_socket import CLOSE_S, Socket, Upgraded, close_within, upgraded
 
 if TYPE_CHECKING:
     from proxy.exchange import Plant
@@ -175,16 +174,24 @@ class _Carrier:
             asyncio.create_task(self._from_upstream(agent, upstream), name="socket from upstream"),
         ]
         try:
-            ended, _ = await asyncio.wait([*pumps, self._decided], return_when=asyncio.FIRST_COMPLETED)
-            end = next(iter(ended)).result()
+            end = await self._first_end(pumps)
             self._turns.finish(end.cuts_as, end.ends_as)
             await self._end(end, agent, upstream)
+        except asyncio.CancelledError:
+            end = next((pump.result() for pump in pumps if pump.done()), End("agent", None))
+            self._turns.finish(end.cuts_as, end.ends_as)
+            await close_within(upstream.close(code=_sendable(end.code) or WSCloseCode.GOING_AWAY))
+            raise
         finally:
             self._turns.finish("cancelled", "cancelled")
             for pump in pumps:
                 pump.cancel()
             await asyncio.gather(*pumps, return_exceptions=True)
         return agent
+
+    async def _first_end(self, pumps: list[asyncio.Task[End]]) -> End:
+        ended, _ = await asyncio.wait([*pumps, self._decided], return_when=asyncio.FIRST_COMPLETED)
+        return next(iter(ended)).result()
 
     async def _from_agent(self, agent: Agent, upstream: Socket) -> End:
         while True:
@@ -234,20 +241,20 @@ class _Carrier:
         code = _sendable(end.code)
         match end.by:
             case "agent":
-                await _close(upstream.close(code=code or WSCloseCode.GOING_AWAY, message=end.reason))
+                await close_within(upstream.close(code=code or WSCloseCode.GOING_AWAY, message=end.reason))
                 code = code and _answered(upstream.close_code, code)
             case "upstream" if code:
                 await self._close_agent(agent, code, end.reason)
-                await _close(upstream.close(code=_answered(agent.close_code, code)))
+                await close_within(upstream.close(code=_answered(agent.close_code, code)))
             case "orchtax":
-                await _close(upstream.close(code=WSCloseCode.GOING_AWAY))
+                await close_within(upstream.close(code=WSCloseCode.GOING_AWAY))
         if not code:
             raise ConnectionResetError("a side vanished, and so must the other")
         await self._close_agent(agent, code, end.reason)
 
     async def _close_agent(self, agent: Agent, code: int, reason: bytes) -> None:
         self._connection.writing_since = self._loop.time()
-        await _close(agent.close(code=code, message=reason))
+        await close_within(agent.close(code=code, message=reason))
         self._connection.writing_since = 0.0
 
     def _decide(self, end: End) -> None:
@@ -287,10 +294,3 @@ def _sendable(code: int | None) -> int | None:
 def _answered(told: int | None, code: int) -> int:
     """The code that a side answered a closing with; the one it was closed with where it did not answer."""
     return code if told in (None, 0, WSCloseCode.ABNORMAL_CLOSURE) else told
-
-
-async def _close(closing: Awaitable[bool]) -> None:
-    """A closing within its time, whatever the other side does."""
-    with suppress(TimeoutError):
-        async with asyncio.timeout(2 * CLOSE_S):
-            await closing
