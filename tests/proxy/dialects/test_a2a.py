@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import orjson
 import pytest
 
 from collectors.fingerprint import json_block, text_block
-from proxy.dialects import Address, Described, Fault, Observation
+from proxy.dialects import Described, Fault, Observation
 from proxy.dialects.a2a import DIALECT
-from proxy.dialects.a2a_card import MAX_CARD_BYTES
-from tests.reading import JSON, SSE, cut, each_byte, events, head, observe
+from tests.reading import JSON, SSE, each_byte, events, head, observe
 
 FAULT = Fault(503, "upstream_unreachable", "the writer cannot be reached: is it running?")
 HEAD = head("agent", "/")
-ADDRESS = Address("http://127.0.0.1:9300/base", "http://localhost:8400/session/s/agent/writer")
 
 
 def message(**more: Any) -> dict[str, Any]:
@@ -293,62 +290,3 @@ def test_an_error_of_ours_is_in_the_callers_binding() -> None:
     assert (rest["code"], rest["status"], rest["message"]) == (503, "UNAVAILABLE", FAULT.message)
     assert rest["details"][0]["reason"] == "UPSTREAM_UNREACHABLE"
     assert orjson.loads(DIALECT.error_body(FAULT, None)[1])["id"] is None
-
-
-CARD: dict[str, Any] = {
-    "name": "writer",
-    "url": "http://agent.internal:9300/base/rpc?x=1",
-    "preferredTransport": "JSONRPC",
-    "additionalInterfaces": [
-        {"url": "http://127.0.0.1:9300/base", "transport": "HTTP+JSON"},
-        {"url": "http://127.0.0.1:9301/base", "transport": "GRPC"},
-    ],
-    "supportedInterfaces": [
-        {"url": "https://agent.example/base/", "protocolBinding": "HTTP+JSON", "protocolVersion": "1.0"},
-        {"url": "http://127.0.0.1:9300/elsewhere", "protocolBinding": "JSONRPC"},
-        {"url": "http://127.0.0.1:9300/baseless", "protocolBinding": "JSONRPC"},
-        {"url": "127.0.0.1:50051", "protocolBinding": "GRPC"},
-        {"url": 5},
-        {"url": "http://[::1/base"},
-    ],
-    "signatures": [{"protected": "x", "signature": "y"}],
-}
-
-
-def sifted(card: bytes, cuts: list[int], address: Address | None = ADDRESS) -> bytes:
-    asked = DIALECT.describe(replace(head("agent", "/.well-known/agent-card.json", "GET"), address=address), b"", False)
-    sieve = DIALECT.stream_filter(asked)
-    if sieve is None:
-        return card
-    return b"".join(sieve.feed(chunk) for chunk in cut(card, cuts)) + sieve.finish()
-
-
-def test_a_card_names_the_proxy_wherever_the_proxy_can_serve() -> None:
-    told = orjson.loads(sifted(orjson.dumps(CARD), [5, 90]))
-    assert told["url"] == f"{ADDRESS.proxy}/rpc?x=1"
-    assert [each["url"] for each in told["additionalInterfaces"]] == [ADDRESS.proxy, "http://127.0.0.1:9301/base"]
-    urls = [each["url"] for each in told["supportedInterfaces"]]
-    assert urls == [f"{ADDRESS.proxy}/", *[each["url"] for each in CARD["supportedInterfaces"][1:]]]
-    unchanged = {name for name in CARD if told[name] == CARD[name]}
-    assert unchanged == {"name", "preferredTransport", "signatures"}
-
-
-@pytest.mark.parametrize(
-    "card",
-    [
-        b"",
-        b"not json",
-        b"[1, 2]",
-        b'{ "name": "no address" }',
-        b'{"a":' * 2000 + b"1" + b"}" * 2000,
-        b'{"url": "http://a/base", "x": "' + b"y" * MAX_CARD_BYTES + b'"}',
-    ],
-    ids=["empty", "text", "list", "bare", "deep", "long"],
-)
-def test_what_is_no_card_passes_as_it_came(card: bytes) -> None:
-    assert sifted(card, [1, 3, len(card) // 2]) == card
-
-
-def test_a_card_is_untouched_unless_asked() -> None:
-    assert sifted(orjson.dumps(CARD), [], None) == orjson.dumps(CARD)
-    assert DIALECT.stream_filter(SEND) is None
