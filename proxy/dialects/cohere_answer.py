@@ -105,7 +105,7 @@ class Answer:
             self._error = label(value.get("error"))[:64] or self._finish.lower()
         self.is_done = True
 
-    def observe(self, is_complete: bool) -> Observation:
+    def observe(self, is_complete: bool, has_ended: bool = False) -> Observation:
         content = Content()
         for running in (self._plan, self._thinking, self._text):
             before = len(content.texts)
@@ -123,6 +123,7 @@ class Answer:
             text="\n".join([*self._names, *content.texts]),
             verdict=verdict,
             is_complete=is_complete,
+            has_ended=has_ended,
         )
 
 
@@ -159,7 +160,7 @@ class EventMeter:
 
     def finish(self) -> Observation:
         self._events.finish()
-        return self._answer.observe(self._answer.is_done)
+        return self._answer.observe(self._answer.is_done, has_ended=self._answer.is_done)
 
 
 class LineMeter:
@@ -174,7 +175,7 @@ class LineMeter:
 
     def finish(self) -> Observation:
         self._lines.finish()
-        return self._answer.observe(self._answer.is_done)
+        return self._answer.observe(self._answer.is_done, has_ended=self._answer.is_done)
 
 
 class VectorMeter:

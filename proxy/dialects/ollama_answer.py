@@ -76,6 +76,7 @@ class LineMeter:
             text="\n".join([*self._names, *content.texts]),
             verdict=verdict,
             is_complete=self._is_done or bool(self._error),
+            has_ended=self._is_done,
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -78,10 +79,10 @@ def test_an_answer_is_read_alike_whole_and_streamed_at_any_cut() -> None:
     assert (whole.usage, whole.response_id, whole.finish_reason) == (SEEN, "a1", "TOOL_CALL")
     assert whole.emitted_tools == ("look",)
     assert whole.outputs == (text_block("I will look.", "assistant"), text_block('{"q":"世界"}', "tool_call"))
-    described = asked(stream=True)
+    described, ended = asked(stream=True), replace(whole, has_ended=True)
     for at in range(len(STREAM)):
-        assert observe(DIALECT, described, [STREAM[:at], STREAM[at:]], SSE) == whole
-    assert observe(DIALECT, described, each_byte(STREAM), SSE) == whole
+        assert observe(DIALECT, described, [STREAM[:at], STREAM[at:]], SSE) == ended
+    assert observe(DIALECT, described, each_byte(STREAM), SSE) == ended
     cut = observe(DIALECT, described, [STREAM[: STREAM.index(b"tool-call-end")]], SSE)
     assert (cut.usage, cut.is_complete, cut.outputs) == (None, False, whole.outputs)
 
@@ -95,7 +96,7 @@ def test_version_1_streams_lines() -> None:
     for at in range(len(stream)):
         assert observe(DIALECT, described, [stream[:at], stream[at:]], "application/stream+json") == seen
     whole = {**LINES[3]["response"], "generation_id": "g1", "finish_reason": "COMPLETE"}
-    assert answered(whole, "/v1/chat") == seen
+    assert replace(answered(whole, "/v1/chat"), has_ended=True) == seen
 
 
 def test_a_prompt_of_version_2() -> None:
