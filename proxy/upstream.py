@@ -1,17 +1,19 @@
-"""Outbound HTTP: one pooled client for all upstreams, bytes untouched, no redirects followed, no cookies kept.
+"""Outbound HTTP: one client for all upstreams, bytes untouched, no redirects followed, no cookies kept.
 
-Every error of the client library is mapped here to :class:`UpstreamFailed`, which says how the call ended and what to
-tell the agent. Nothing is retried here except what aiohttp does by itself: an idempotent request on a reused
-connection that the server had already closed.
+Every error is mapped here to :class:`UpstreamFailed`, which says how the call ended and what to tell the agent. Nothing
+is retried but a repeatable request on a kept connection that the server had closed meanwhile.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
+import ssl
 import weakref
 from collections.abc import AsyncIterator, Mapping
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 import aiohttp
 from multidict import CIMultiDict
@@ -20,8 +22,10 @@ from yarl import URL
 from collectors.records import Outcome
 from proxy.dialects import Fault
 from proxy.identity import HOP_BY_HOP
+from proxy.links import Link, Links, Origin
 from proxy.routes import Destination, Route
 from proxy.settings import Upstream
+from proxy.wire import Head, Pairs, request_head
 
 _CHUNK = 64 * 1024
 _MAX_HEADER = 64 * 1024
@@ -29,7 +33,13 @@ RequestBody = bytes | AsyncIterator[bytes] | None
 UNANSWERED = (TimeoutError, aiohttp.ClientError, ConnectionError)
 """What the client library raises when no answer comes."""
 
+_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+_REPEATABLE = frozenset({"GET", "HEAD", "OPTIONS"})
 _AUTO_HEADERS = ("Accept", "Accept-Encoding", "User-Agent", "Content-Type")
+
+
+class Unreachable(ConnectionError):
+    """No connection is to be had; the text says why."""
 
 
 class UpstreamFailed(Exception):
@@ -41,19 +51,35 @@ class UpstreamFailed(Exception):
         self.fault = fault
 
 
+class Body(Protocol):
+    """An answer's body where it comes from: a connection of our own, or the client library."""
+
+    async def read(self) -> bytes:
+        """What has arrived, empty at the end. Raises one of :data:`UNANSWERED`."""
+        ...
+
+    def leave(self) -> None:
+        """Give the connection back, or close it when the body was not read to its end."""
+        ...
+
+    def drop(self) -> None:
+        """Close at once."""
+        ...
+
+
 class Answer:
     """An upstream's answer: head at hand, body as it arrives."""
 
-    __slots__ = ("__weakref__", "_is_ended", "_response", "destination", "headers", "is_empty", "reason", "status")
+    __slots__ = ("__weakref__", "_body", "_is_ended", "destination", "headers", "is_empty", "reason", "status")
 
-    def __init__(self, response: aiohttp.ClientResponse, destination: Destination) -> None:
-        self._response = response
+    def __init__(self, head: Head, is_headless: bool, body: Body, destination: Destination) -> None:
+        self._body: Body | None = body
         self._is_ended = False
         self.destination = destination
-        self.status = response.status
-        self.reason = response.reason
-        self.headers = _passed_back(response)
-        self.is_empty = response.method == "HEAD" or response.status in (204, 304)
+        self.status = head.status
+        self.reason = head.reason
+        self.headers = _passed_back(head.headers, head.is_chunked)
+        self.is_empty = is_headless or head.status in (204, 304)
 
     def header(self, name: str) -> str:
         """A header's first value, or the empty string."""
@@ -66,7 +92,7 @@ class Answer:
             UpstreamFailed: ``cut`` when it ended early, ``timeout`` when it fell silent.
         """
         try:
-            while chunk := await self._response.content.readany():
+            while self._body is not None and (chunk := await self._body.read()):
                 yield chunk
         except TimeoutError as error:
             raise _failed(
@@ -77,46 +103,102 @@ class Answer:
                 return
             raise _failed("cut", 502, "upstream_cut", self.destination, "broke off its answer") from error
 
+    def listen(self) -> None:
+        """The agent listens for as long as it likes: silence has no limit from here on."""
+        if isinstance(self._body, _LinkBody):
+            self._body.listen()
+
     def end(self) -> None:
         """End the body here: for the agent a clean end, and the upstream's connection is dropped."""
         self._is_ended = True
-        self._response.close()
+        if self._body is not None:
+            self._body.drop()
 
     def close(self) -> None:
         """Give the connection back, or drop it when the body was not read to its end. Safe twice."""
+        if self._body is not None:
+            body, self._body = self._body, None
+            body.leave()
+
+
+class _LibraryBody:
+    """The body of an answer that the client library reads."""
+
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self._response = response
+
+    async def read(self) -> bytes:
+        return await self._response.content.readany()
+
+    def leave(self) -> None:
         if self._response.content.at_eof():
             self._response.release()
         else:
             self._response.close()
 
+    def drop(self) -> None:
+        self._response.close()
+
+
+def library_answer(response: aiohttp.ClientResponse, destination: Destination) -> Answer:
+    """The client library's response as an :class:`Answer`."""
+    headers = [(name.decode("latin-1"), _text(value)) for name, value in response.raw_headers]
+    is_chunked = "Transfer-Encoding" in response.headers
+    head = Head(response.status, response.reason or "", headers, None, is_chunked, is_kept_alive=False)
+    return Answer(head, response.method == "HEAD", _LibraryBody(response), destination)
+
+
+def _text(value: bytes) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.decode("latin-1")
+
+
+class _LinkBody:
+    """The body of an answer on a connection of our own."""
+
+    __slots__ = ("_link", "_links", "drop", "read")
+
+    def __init__(self, link: Link, links: Links) -> None:
+        self._link = link
+        self._links = links
+        self.read = link.read
+        self.drop = link.drop
+
+    def listen(self) -> None:
+        self._link.silence_s = None
+
+    def leave(self) -> None:
+        self._links.leave(self._link)
+
 
 class Upstreams:
-    """The client for all destinations. ``async with`` opens and closes its pool."""
+    """The client for all destinations. ``async with`` opens and closes its connections.
+
+    A request that is in memory goes over connections of our own (``links.py``); one that is uploaded while it comes
+    goes through the client library, which takes the care that needs.
+    """
 
     def __init__(self, upstreams: Mapping[str, Upstream]) -> None:
-        self._timeouts = {
-            name: aiohttp.ClientTimeout(total=None, connect=u.timeouts.connect_s, sock_read=u.timeouts.read_s)
-            for name, u in upstreams.items()
-        }
+        self._timeouts = {name: u.timeouts for name, u in upstreams.items()}
+        self._origins: dict[str, Origin] = {}
+        self._links = Links()
+        self._sweep: asyncio.Task[None] | None = None
         self._session: aiohttp.ClientSession | None = None
         self._listening: weakref.WeakSet[Answer] = weakref.WeakSet()
         self._is_draining = False
 
     async def __aenter__(self) -> Self:
-        connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=30, ttl_dns_cache=30)
-        self._session = aiohttp.ClientSession(
-            connector=connector,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            auto_decompress=False,
-            skip_auto_headers=_AUTO_HEADERS,
-            trust_env=False,
-            read_bufsize=_CHUNK,
-            max_line_size=_MAX_HEADER,
-            max_field_size=_MAX_HEADER,
-        )
+        self._sweep = asyncio.create_task(self._links.sweep(), name="upstream sweep")
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, value: object, trace: TracebackType | None) -> None:
+        if self._sweep is not None:
+            self._sweep.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._sweep
+        self._links.close()
         if self._session is not None:
             await self._session.close()
 
@@ -129,28 +211,79 @@ class Upstreams:
         Raises:
             UpstreamFailed: ``unreachable`` or ``timeout``; the fault names the upstream, never the address or keys.
         """
-        if self._session is None:
-            raise RuntimeError("the upstream client is used before it is entered")
-        destination = route.destination
-        timeout = self._timeouts[destination.name]
-        asking = self._session.request(
+        try:
+            if body is None or isinstance(body, bytes):
+                answer = await self._ask(route, method, headers, body)
+            else:
+                answer = await self._upload(route, method, headers, body)
+        except UNANSWERED as error:
+            raise failure(error, route.destination) from error
+        if is_listening:
+            answer.listen()
+            self._listening.add(answer)
+            if self._is_draining:
+                answer.end()
+        return answer
+
+    async def _ask(self, route: Route, method: str, headers: CIMultiDict[str], body: bytes | None) -> Answer:
+        """Over a connection of our own. Where a kept one turns out to be closed, a request that may be repeated is
+        sent once more on a new one (RFC 9110 §9.2.2); any other is not, for it may have been acted upon."""
+        origin = self._origins.get(route.base) or self._origin(route.base)
+        timeouts = self._timeouts[route.destination.name]
+        target = (origin.path + route.path or "/") + (f"?{route.query}" if route.query else "")
+        length = len(body) if body else 0 if method in _WITH_BODY else None
+        head = request_head(f"{method} {target}", origin.host, headers.items(), length)
+        link, is_used = await self._connect(origin, timeouts.connect_s)
+        try:
+            try:
+                answered = await link.ask(head, body, method == "HEAD", timeouts.read_s)
+            except ConnectionResetError:
+                if not is_used or method not in _REPEATABLE:
+                    raise
+                self._links.leave(link)
+                link = await self._links.open(origin, timeouts.connect_s)
+                answered = await link.ask(head, body, method == "HEAD", timeouts.read_s)
+        except BaseException:
+            link.drop()
+            self._links.leave(link)
+            raise
+        return Answer(answered, method == "HEAD", _LinkBody(link, self._links), route.destination)
+
+    async def _connect(self, origin: Origin, connect_s: float) -> tuple[Link, bool]:
+        try:
+            return await self._links.take(origin, connect_s)
+        except (OSError, TimeoutError) as error:
+            raise Unreachable(_reason(error)) from error
+
+    def _origin(self, base: str) -> Origin:
+        """Bases come from configuration (and a Bedrock region, which is few), so all are remembered."""
+        return self._origins.setdefault(base, Origin.of(base))
+
+    async def _upload(self, route: Route, method: str, headers: CIMultiDict[str], body: AsyncIterator[bytes]) -> Answer:
+        timeouts = self._timeouts[route.destination.name]
+        response = await self._library().request(
             method,
             URL(route.url, encoded=True),
             headers=headers,
             data=body,
             allow_redirects=False,
-            timeout=_without_silence(timeout) if is_listening else timeout,
+            timeout=aiohttp.ClientTimeout(total=None, connect=timeouts.connect_s, sock_read=timeouts.read_s),
         )
-        try:
-            response = await (asyncio.wait_for(asking, timeout.sock_read) if is_listening else asking)
-        except UNANSWERED as error:
-            raise failure(error, destination) from error
-        answer = Answer(response, destination)
-        if is_listening:
-            self._listening.add(answer)
-            if self._is_draining:
-                answer.end()
-        return answer
+        return library_answer(response, route.destination)
+
+    def _library(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=30, ttl_dns_cache=30),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                auto_decompress=False,
+                skip_auto_headers=_AUTO_HEADERS,
+                trust_env=False,
+                read_bufsize=_CHUNK,
+                max_line_size=_MAX_HEADER,
+                max_field_size=_MAX_HEADER,
+            )
+        return self._session
 
     def end_listening(self) -> None:
         """orchtax is stopping: streams that would last as long as their agents end now, and those yet to begin end as
@@ -160,13 +293,11 @@ class Upstreams:
             answer.end()
 
 
-def _without_silence(timeout: aiohttp.ClientTimeout) -> aiohttp.ClientTimeout:
-    return aiohttp.ClientTimeout(total=None, connect=timeout.connect, sock_read=None)
-
-
 def failure(error: Exception, destination: Destination) -> UpstreamFailed:
     """What one of :data:`UNANSWERED`, raised before an answer was there, means."""
     match error:
+        case Unreachable():
+            return _failed("unreachable", 502, "upstream_unreachable", destination, str(error))
         case aiohttp.ConnectionTimeoutError() | aiohttp.ClientConnectorError():
             return _failed("unreachable", 502, "upstream_unreachable", destination, _reason(error))
         case TimeoutError():
@@ -177,11 +308,11 @@ def failure(error: Exception, destination: Destination) -> UpstreamFailed:
 
 def _reason(error: Exception) -> str:
     match error:
-        case aiohttp.ClientConnectorDNSError():
+        case aiohttp.ClientConnectorDNSError() | socket.gaierror():
             return "has a host name that does not resolve"
-        case aiohttp.ClientSSLError():
+        case aiohttp.ClientSSLError() | ssl.SSLError():
             return "failed the TLS handshake"
-        case aiohttp.ConnectionTimeoutError():
+        case TimeoutError():
             return "did not accept a connection in time"
         case _:
             return "refused the connection"
@@ -192,15 +323,11 @@ def _failed(outcome: Outcome, status: int, code: str, destination: Destination, 
     return UpstreamFailed(outcome, Fault(status, code, text))
 
 
-def _passed_back(response: aiohttp.ClientResponse) -> CIMultiDict[str]:
-    """The answer's headers as the agent gets them: own order, spelling and repetition, less what ends at this hop."""
-    named: frozenset[str] = frozenset()
-    if "Connection" in response.headers:
-        named = frozenset(t.strip().lower() for t in ",".join(response.headers.getall("Connection")).split(","))
-    kept: CIMultiDict[str] = CIMultiDict()
-    for raw_name, raw_value in response.raw_headers:
-        name = raw_name.decode("latin-1")
-        low = name.lower()
-        if low not in HOP_BY_HOP and low not in named:
-            kept.add(name, raw_value.decode("utf-8", "surrogateescape"))
-    return kept
+def _passed_back(headers: Pairs, is_chunked: bool) -> CIMultiDict[str]:
+    """The answer's headers as the agent gets them: own order, spelling and repetition, less what ends at this hop. A
+    length beside a chunked body means nothing (RFC 9112 §6.3)."""
+    gone = HOP_BY_HOP | {"content-length"} if is_chunked else HOP_BY_HOP
+    named = [value for name, value in headers if name.lower() == "connection"]
+    if named:
+        gone = gone | {token.strip().lower() for token in ",".join(named).split(",")}
+    return CIMultiDict([pair for pair in headers if pair[0].lower() not in gone])
