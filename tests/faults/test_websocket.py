@@ -44,7 +44,8 @@ class Stand:
         self.up, self.running, self.http = up, running, http
 
     async def connect(self, path: str = PATH, **more: Any) -> aiohttp.ClientWebSocketResponse:
-        return await self.http.ws_connect(self.running.url + path, **more)
+        ws: aiohttp.ClientWebSocketResponse = await self.http.ws_connect(self.running.url + path, **more)
+        return ws
 
     async def asked(self) -> aiohttp.ClientWebSocketResponse:
         """A socket whose response has begun to be told."""
