@@ -7,10 +7,12 @@ The words are those of the README's glossary. Counterparts: ``spool.py`` carries
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Any, Literal, NamedTuple
 
 import orjson
+
+from collectors.nouns import noun
 
 Kind = Literal["model", "tool", "agent", "other"]
 """What was called. ``other`` is traffic that is neither (model lists, file uploads, protocol handshakes)."""
@@ -41,7 +43,7 @@ class Block(NamedTuple):
     size: int
 
 
-@dataclass(frozen=True, slots=True)
+@noun
 class Usage:
     """Tokens of one call, normalised: ``input_tokens`` includes cache reads and writes, ``output_tokens`` includes
     reasoning. Dialects convert; nothing downstream adds a part twice."""
@@ -60,7 +62,7 @@ class Usage:
     source: UsageSource = "none"
 
 
-@dataclass(frozen=True, slots=True)
+@noun
 class Cost:
     """Money of one call, nano-USD. The parts sum to ``total_nano`` exactly (largest remainder takes the rounding)."""
 
@@ -73,7 +75,7 @@ class Cost:
     price_version: str
 
 
-@dataclass(frozen=True, slots=True)
+@noun
 class Attribution:
     """Who called: each of session and stage with where it was learned and how sure that is (0-1)."""
 
@@ -99,7 +101,7 @@ class Attribution:
     parent_span_id: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@noun
 class CallRecord:
     """One finished call. Field names are the columns of table ``calls``.
 

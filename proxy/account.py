@@ -7,7 +7,8 @@ or cancelled answer is estimated from what was seen of it. Unknown stays None.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from operator import attrgetter
 from typing import Any
 
 from collectors.pricing import Prices
@@ -19,6 +20,8 @@ from proxy.retry_marks import client_retry, retry_key
 from proxy.routes import Destination
 from proxy.told_once import ToldOnce
 
+_ATTRIBUTION = tuple(field.name for field in fields(Attribution))
+_values_of = attrgetter(*_ATTRIBUTION)
 _SPOKEN = frozenset({"system", "user", "assistant", "tool_result"})
 MAX_COUNTED = 512 * 1024
 """Characters beyond which a text is estimated: counting must not hold an answer's last byte."""
@@ -167,7 +170,7 @@ def record_of(call: Call, outcome: Outcome, worker: str) -> CallRecord:
 
 
 def _attribution(who: Attribution, seen: Observation, to: Destination) -> dict[str, Any]:
-    told = {name: getattr(who, name) for name in who.__slots__}
+    told: dict[str, Any] = dict(zip(_ATTRIBUTION, _values_of(who), strict=True))
     told["essential"] = to.upstream.essential if who.essential is None else who.essential
     told["verdict"] = who.verdict or seen.verdict
     return told

@@ -12,11 +12,11 @@ import fnmatch
 import hashlib
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import TypedDict, cast
 
 from multidict import CIMultiDict, CIMultiDictProxy
 
+from collectors.nouns import noun
 from collectors.records import ROLES, Attribution, Role, RoleSource, Verdict
 from proxy.call import Call, Tally
 from proxy.dialects import Described, Fault
@@ -42,7 +42,7 @@ _AWS_KEY_ID = re.compile(r"AWS4-\S+ (?:.*[ ,])?Credential=([^/,\s]+)")
 _KEY_HEADERS = ("Authorization", "x-api-key", "api-key", "x-goog-api-key")
 
 
-@dataclass(frozen=True, slots=True)
+@noun
 class Evidence:
     """What a request's head says of its caller; the body is still to come."""
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import unquote
 
+from collectors.nouns import noun
 from collectors.records import Kind
 from proxy.dialects import Fault
 from proxy.settings import Upstream
@@ -45,7 +46,7 @@ class Destination:
     upstream: Upstream
 
 
-@dataclass(frozen=True, slots=True)
+@noun
 class Route:
     """Where one request goes. ``path`` is what follows the upstream's name, ``query`` without its question mark; both
     are the agent's own bytes."""

@@ -8,8 +8,8 @@ not by way of an id): it changes nothing and is counted.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from collectors.nouns import noun
 from collectors.records import Source
 from proxy.evidence import Clue, Told, What
 from proxy.id_register import Owner
@@ -18,7 +18,7 @@ _EXPLICIT = 0.9
 _WEIGHED: frozenset[What] = frozenset({"session", "stage", "parent", "task", "tenant"})
 
 
-@dataclass(frozen=True, slots=True)
+@noun
 class Found:
     """What was decided, where it was learned and how sure it is."""
 

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from collectors.nouns import noun
 from collectors.records import Block, Kind, Usage, Verdict
 
 Json = dict[str, Any]
@@ -29,7 +30,7 @@ class Address:
     proxy: str
 
 
-@dataclass(frozen=True, slots=True)
+@noun
 class RequestHead:
     """A request without its body. ``path`` is what the upstream sees, below its base URL (``/v1/chat/completions``);
     ``headers`` look up case-insensitively; ``api`` is the upstream's family (``openai``, ``anthropic``, ``mcp`` …);
@@ -43,7 +44,7 @@ class RequestHead:
     address: Address | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@noun
 class Described:
     """What a dialect read from a request, before it is sent. ``parsed`` is the JSON body for the later steps."""
 
@@ -69,7 +70,7 @@ class Described:
     """Set when the whole answer, though no stream, is to go through ``stream_filter`` so that it names the proxy."""
 
 
-@dataclass(frozen=True, slots=True)
+@noun
 class Prompt:
     """The content of a request. ``texts`` are for token counting only and never leave the worker."""
 
@@ -77,7 +78,7 @@ class Prompt:
     texts: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@noun
 class Observation:
     """What a meter saw of an answer; every field optional. ``usage`` is as reported (source ``reported``), or None.
     ``text`` is the answer's text as far as kept (bounded), for counting; it never leaves the worker."""
