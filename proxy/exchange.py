@@ -115,7 +115,7 @@ class Exchange:
         sieve = measure.attach(call, answer)
         if sieve is not None:
             answer.headers.popall("Content-Length", None)
-        response = reply(request, answer.status, answer.reason, _marked(call, answer.headers))
+        response = reply(request, answer.status, answer.reason, _marked(call, answer.headers), answer.is_whole)
         left = -1 if answer.is_empty or response.content_length is None else response.content_length
         try:
             await response.prepare(request)

@@ -243,10 +243,20 @@ def _too_large(limits: Limits) -> Refused:
     return Refused(Fault(413, "body_too_large", text))
 
 
-def reply(request: web.BaseRequest, status: int, reason: str | None, headers: CIMultiDict[str]) -> web.StreamResponse:
-    """The start of an answer, framed for this agent: by length where known, else chunked, else by closing."""
+class _AtOnce(web.StreamResponse):
+    """Its head leaves with the first bytes of its body, in one system call."""
+
+    _send_headers_immediately = False
+
+
+def reply(
+    request: web.BaseRequest, status: int, reason: str | None, headers: CIMultiDict[str], is_whole: bool
+) -> web.StreamResponse:
+    """The start of an answer, framed for this agent: by length where known, else chunked, else by closing.
+    ``is_whole``: its body is here already, so that the head need not go ahead of it."""
     headers.setdefault("Server", "orchtax")
-    response = web.StreamResponse(status=status, reason=reason, headers=headers)
+    kind = _AtOnce if is_whole else web.StreamResponse
+    response = kind(status=status, reason=reason, headers=headers)
     if request.version == HttpVersion10 and "Content-Length" not in headers:
         response.force_close()
     return response

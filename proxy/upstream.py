@@ -85,6 +85,11 @@ class Answer:
         """A header's first value, or the empty string."""
         return self.headers.get(name, "")
 
+    @property
+    def is_whole(self) -> bool:
+        """The body has arrived to its end, read or not."""
+        return isinstance(self._body, _LinkBody) and self._body.is_whole
+
     async def chunks(self) -> AsyncIterator[bytes]:
         """The body as received, still content-encoded, in the pieces the network gave.
 
@@ -165,6 +170,10 @@ class _LinkBody:
         self._links = links
         self.read = link.read
         self.drop = link.drop
+
+    @property
+    def is_whole(self) -> bool:
+        return self._link.is_done
 
     def listen(self) -> None:
         self._link.silence_s = None
