@@ -18,6 +18,7 @@ from multidict import CIMultiDict
 from collectors.records import Outcome, encode
 from collectors.spool import SpoolWriter
 from proxy.account import Books, record_of, settle
+from proxy.answer import Answer, UpstreamFailed
 from proxy.call import Call, Tally
 from proxy.dialects import WEBSOCKET, Dialect, Fault, choose
 from proxy.identity import Identity, forwarded
@@ -26,7 +27,7 @@ from proxy.routes import Refused, Routes
 from proxy.server import Body, Connection, check_form, fault_response, reply, write
 from proxy.settings import Limits
 from proxy.signers import Signers
-from proxy.upstream import Answer, UpstreamFailed, Upstreams
+from proxy.upstream import Upstreams
 from proxy.websocket import Sockets, wants_websocket
 
 

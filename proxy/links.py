@@ -232,11 +232,12 @@ class Link(asyncio.Protocol):
 
 @dataclass(slots=True)
 class Links:
-    """All connections, idle ones by origin. Run :meth:`sweep` as a task."""
+    """All connections, idle ones by origin. Run :meth:`sweep` as a task. ``tls``: None trusts the system's (or
+    ``SSL_CERT_FILE``'s) authorities."""
 
+    tls: ssl.SSLContext | None = None
     _idle: dict[Origin, list[Link]] = field(default_factory=dict)
     _busy: set[Link] = field(default_factory=set)
-    _tls: ssl.SSLContext | None = None
 
     async def take(self, origin: Origin, connect_s: float) -> tuple[Link, bool]:
         """A connection, and whether it was used before.
@@ -288,7 +289,7 @@ class Links:
             link.drop()
 
     def _context(self) -> ssl.SSLContext:
-        if self._tls is None:
-            self._tls = ssl.create_default_context()
-            self._tls.set_alpn_protocols(["http/1.1"])
-        return self._tls
+        if self.tls is None:
+            self.tls = ssl.create_default_context()
+            self.tls.set_alpn_protocols(["http/1.1"])
+        return self.tls

@@ -11,12 +11,12 @@ from aiohttp import web
 
 from collectors.tokens import TokenCounter
 from proxy.account import MAX_COUNTED, needs_counting
+from proxy.answer import Answer
 from proxy.call import Call, Tally
 from proxy.decoding import decoder_for
 from proxy.dialects import Address, Described, Dialect, Observation, Prompt, RequestHead, StreamFilter
 from proxy.routes import Route
 from proxy.server import Body
-from proxy.upstream import Answer
 
 _COUNT_DEADLINE_S = 0.5
 _HOST = re.compile(r"[A-Za-z0-9.\-]+(?::\d{1,5})?|\[[0-9A-Fa-f:.]+\](?::\d{1,5})?")

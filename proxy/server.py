@@ -35,10 +35,10 @@ class Connection(RequestHandler):
     ``on_drain`` is set while it is a WebSocket, which must end by its own handshake: called with False when the worker
     begins to drain, with True when its time is up."""
 
-    __slots__ = ("head_since", "is_busy", "on_drain", "writing_since")
+    __slots__ = ("head_since", "is_busy", "is_last", "on_drain", "writing_since")
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.is_busy = False
+        self.is_busy = self.is_last = False
         self.writing_since = 0.0
         self.head_since = 0.0
         self.on_drain: Callable[[bool], None] | None = None
@@ -98,8 +98,12 @@ class DataServer(web.Server):
     def pre_shutdown(self) -> None:
         """Idle connections close at once, busy ones after their answer, WebSockets after their response."""
         for connection in list(self.connections):
-            if isinstance(connection, Connection) and connection.on_drain is not None:
+            if not isinstance(connection, Connection):
+                connection.close()
+            elif connection.on_drain is not None:
                 connection.on_drain(False)  # closing it as HTTP would deafen it to its agent
+            elif connection.is_busy:
+                connection.is_last = True  # closing it now would cut off an upload
             else:
                 connection.close()
 
@@ -257,7 +261,8 @@ def reply(
     headers.setdefault("Server", "orchtax")
     kind = _AtOnce if is_whole else web.StreamResponse
     response = kind(status=status, reason=reason, headers=headers)
-    if request.version == HttpVersion10 and "Content-Length" not in headers:
+    is_last = isinstance(request.protocol, Connection) and request.protocol.is_last
+    if is_last or (request.version == HttpVersion10 and "Content-Length" not in headers):
         response.force_close()
     return response
 

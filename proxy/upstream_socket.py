@@ -15,8 +15,9 @@ import aiohttp
 from multidict import CIMultiDict
 from yarl import URL
 
+from proxy.answer import UNANSWERED, Answer, failure
 from proxy.routes import Destination, Route
-from proxy.upstream import UNANSWERED, Answer, failure, library_answer
+from proxy.upstream import library_answer
 
 Socket = aiohttp.ClientWebSocketResponse[bool]
 

@@ -19,13 +19,13 @@ from aiohttp.http import HttpVersion11
 from multidict import CIMultiDict
 
 from collectors.records import Outcome
+from proxy.answer import Answer
 from proxy.call import Call
 from proxy.dialects import Fault
 from proxy.identity import Evidence, forwarded
 from proxy.routes import Refused
 from proxy.server import Connection
 from proxy.turns import SWITCHED, Book, Turns
-from proxy.upstream import Answer
 from proxy.upstream_socket import CLOSE_S, Socket, Upgraded, close_within, upgraded
 
 if TYPE_CHECKING:

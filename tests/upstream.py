@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -33,12 +34,13 @@ class Upstream:
     respond: Respond
     url: str = ""
     seen: list[Seen] = field(default_factory=list)
+    connections: int = 0
     gone: int = 0
     left: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 @asynccontextmanager
-async def upstream(respond: Respond) -> AsyncIterator[Upstream]:
+async def upstream(respond: Respond, tls: ssl.SSLContext | None = None) -> AsyncIterator[Upstream]:
     """Serve until left. ``respond`` yields raw bytes, status line included; a connection stays open after an answer
     unless the answer said ``Connection: close``, and is aborted when ``respond`` raises ConnectionAbortedError."""
     state = Upstream(respond)
@@ -48,6 +50,7 @@ async def upstream(respond: Respond) -> AsyncIterator[Upstream]:
         task = asyncio.current_task()
         assert task is not None
         tasks.add(task)
+        state.connections += 1
         try:
             while (request := await _read(reader, writer)) is not None:
                 state.seen.append(request)
@@ -60,7 +63,7 @@ async def upstream(respond: Respond) -> AsyncIterator[Upstream]:
             tasks.discard(task)
             writer.close()
 
-    server = await asyncio.start_server(connected, "127.0.0.1", 0, limit=2**20)
+    server = await asyncio.start_server(connected, "127.0.0.1", 0, limit=2**20, ssl=tls)
     state.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     try:
         yield state

@@ -325,3 +325,18 @@ async def test_sigterm_does_not_wait_for_idle_connections(port: Port) -> None:
     assert time.monotonic() - began < 15  # the drain's own limit is 30 s
     assert await reader.read() == b""
     writer.close()
+
+
+async def test_sigterm_lets_an_upload_end(port: Port) -> None:
+    reader, writer = await port.open()
+    writer.write(b"POST /openai/v1/files HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhalf")
+    await writer.drain()
+    await port.say(request("/nowhere/x"))  # the worker has looked at its sockets since
+    stopping = asyncio.create_task(port.running.stop())
+    await until(lambda: b"draining" in port.running.log.read_bytes(), what="the drain")
+    writer.write(b" whole")
+    got = await asyncio.wait_for(reader.read(), 10)
+    assert got.startswith(b"HTTP/1.1 200")
+    assert port.up.seen[0].body == b"half whole"
+    assert await stopping == 0
+    writer.close()
