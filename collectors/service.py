@@ -97,6 +97,11 @@ class Collector:
         return self._store
 
     @property
+    def is_ready(self) -> bool:
+        """The store is open and the last round went well."""
+        return self._state == "ready"
+
+    @property
     def status(self) -> CollectorStatus:
         """Looks at the spool directory: for people and probes, not for a hot path."""
         waiting = spool_reader.sealed_segments(self._spool)
