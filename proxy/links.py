@@ -1,6 +1,6 @@
 """Connections to upstreams: plain protocols, kept alive, read with back-pressure and without a task, timer or stream of
 their own. One sweep enforces silence limits for all. The bytes' meaning is in ``wire.py``; errors get their meaning in
-``upstream.py``. Measured against aiohttp's client in ``docs/decisions/0003-lean-upstream-client.md``.
+``upstream.py``. Measured against aiohttp's client in ``docs/decisions/0003-lean-hot-path.md``.
 """
 
 from __future__ import annotations
