@@ -171,6 +171,10 @@ class CallRecord:
     client_retry: int = 0  # the SDK's own mark, e.g. x-stainless-retry-count
     retry_key: str = ""  # SDK invocation id or idempotency key (hashed), when one was sent
     body_hash: str = ""  # canonical body, hex; "" when unknown
+    # the upstream's limits, as its answer told them
+    retry_after_ms: int | None = None
+    limit_requests_left: int | None = None
+    limit_tokens_left: int | None = None
     # time and size
     ttfb_us: int | None = None
     proxy_us: int = 0

@@ -16,6 +16,7 @@ from collectors.records import Attribution, CallRecord, Cost, Outcome, Usage, Us
 from collectors.tokens import TokenCounter, estimate
 from proxy.call import Call, Tally
 from proxy.dialects import Described, Observation, Prompt
+from proxy.rate_limits import rate_limits
 from proxy.retry_marks import client_retry, retry_key
 from proxy.routes import Destination
 from proxy.told_once import ToldOnce
@@ -163,6 +164,7 @@ def record_of(call: Call, outcome: Outcome, worker: str) -> CallRecord:
         **_attribution(call.attribution, seen, to),
         client_retry=client_retry(call.request.headers),
         retry_key=retry_key(call.request.headers),
+        **rate_limits(call.answer_headers, call.ts_ns),
         **_times(call),
         **_usage_fields(call.usage),
         **_cost_fields(call.cost),
