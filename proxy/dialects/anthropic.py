@@ -1,7 +1,7 @@
 """Anthropic's messages: ``POST …/v1/messages``.
 
-Source: Anthropic API reference, "Messages", "Errors" (November 2026). Batches and token counting are other operations
-under the same path and stay with ``opaque``. Answers are read in ``anthropic_answer.py``.
+Source: Anthropic API reference, "Messages", "Count tokens", "Errors" (November 2026). Counting tokens asks no model and
+costs nothing: kind ``other``. Batches stay with ``opaque``. Answers are read in ``anthropic_answer.py``.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from proxy.dialects.anthropic_content import add_parts, without_cache
 from proxy.dialects.content import Content
 from proxy.dialects.fields import count, hash_object, label, parse_object, rows, table
 
+_COUNTING = "/v1/messages/count_tokens"
 _KINDS: dict[str, BlockKind] = {"assistant": "assistant", "system": "system"}
 _ERROR_TYPES = {
     400: "invalid_request_error",
@@ -36,15 +37,16 @@ class Anthropic:
     name = "anthropic"
 
     def claims(self, api: str, method: str, path: str) -> bool:
-        return api == "anthropic" and method == "POST" and path.endswith("/v1/messages")
+        return api == "anthropic" and method == "POST" and path.endswith(("/v1/messages", _COUNTING))
 
     def describe(self, head: RequestHead, body: bytes | None, ask_usage: bool) -> Described:
         if body is None:
             return Described("model", operation="chat")
         parsed = parse_object(body)
+        is_counting = head.path.endswith(_COUNTING)
         return Described(
-            "model",
-            operation="chat",
+            "other" if is_counting else "model",
+            operation="count_tokens" if is_counting else "chat",
             model=label(parsed.get("model")) or None,
             streamed=parsed.get("stream") is True,
             max_output_tokens=count(parsed.get("max_tokens")),

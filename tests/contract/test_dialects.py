@@ -239,7 +239,7 @@ def test_there_is_one_dialect_for_each_request() -> None:
         ("openai", "PUT", "/v1/responses/resp_1"): "opaque",
         ("tool", "POST", "/v1/responses"): "http_tool",
         ("anthropic", "POST", "/v1/messages"): "anthropic",
-        ("anthropic", "POST", "/v1/messages/count_tokens"): "opaque",
+        ("anthropic", "POST", "/v1/messages/count_tokens"): "anthropic",
         ("anthropic", "POST", "/v1/messages/batches"): "opaque",
         ("bedrock", "POST", "/model/m/converse"): "bedrock",
         ("bedrock", "POST", "/openai/v1/chat/completions"): "openai_chat",

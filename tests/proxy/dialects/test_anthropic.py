@@ -262,3 +262,10 @@ def test_iterations_neither_add_nor_hide_tokens() -> None:
 def test_a_validators_answer_gives_its_verdict() -> None:
     parts = [{"type": "text", "text": '{"pass": '}, {"type": "text", "text": "true}"}]
     assert answered({"content": parts}).verdict == "pass"
+
+
+def test_counting_tokens_asks_no_model() -> None:
+    counting = head("anthropic", "/v1/messages/count_tokens")
+    described = DIALECT.describe(counting, orjson.dumps(QUESTION), False)
+    assert (described.kind, described.operation, described.model) == ("other", "count_tokens", "claude-x")
+    assert observe(DIALECT, described, [b'{"input_tokens": 12}'], JSON, 200).usage is None
