@@ -18,6 +18,16 @@ from tests.upstream import until
 
 NO_STORE = {"url": "clickhouse://127.0.0.1:9/orchtax"}  # records stay in the spool, where these tests read them
 WORDS = text("library/tally-support")  # the scripted provider's answer
+OFFLINE = {
+    "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+    "LITELLM_LOCAL_ANTHROPIC_BETA_HEADERS": "True",
+    "LITELLM_LOCAL_BLOG_POSTS": "True",
+    "LITELLM_MODE": "PRODUCTION",  # reads no .env file
+    "OPENAI_AGENTS_DISABLE_TRACING": "1",
+    "LANGSMITH_TRACING": "false",
+    "LANGCHAIN_TRACING_V2": "false",
+}
+"""What the frameworks document against telemetry and look-ups; some read it when they are imported."""
 PLAIN = Turn("library/tally-support", first_byte_ms=1, chunk_ms=0)
 
 BaseUrl = Callable[[str, str], str]

@@ -195,7 +195,7 @@ def _response(model: str, tools: bool, **more: Any) -> Json:
 
 async def _respond(request: web.Request) -> web.StreamResponse:
     body = await request.json()
-    whole = _response(body["model"], "tools" in body)
+    whole = _response(body["model"], bool(body.get("tools")))
     waiting = {**whole, "status": "queued", "output": [], "usage": None}
     if body.get("background"):
         return web.json_response({**waiting, "background": True})

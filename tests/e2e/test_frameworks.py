@@ -20,21 +20,12 @@ from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 
 from collectors.records import CallRecord
 from proxy.demo.play import Ask, Turn
-from tests.framework_stand import PLAIN, WORDS, BaseUrl, Stand, standing
+from tests.framework_stand import OFFLINE, PLAIN, WORDS, BaseUrl, Stand, standing
 from tests.loopback import Watch, loopback_only
 from tests.proxy.demo.scripted import tokens
 from tests.responses_provider import TEXT
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-OFFLINE = {
-    "LITELLM_LOCAL_MODEL_COST_MAP": "True",
-    "LITELLM_LOCAL_ANTHROPIC_BETA_HEADERS": "True",
-    "LITELLM_LOCAL_BLOG_POSTS": "True",
-    "LITELLM_MODE": "PRODUCTION",  # reads no .env file
-    "OPENAI_AGENTS_DISABLE_TRACING": "1",
-    "LANGSMITH_TRACING": "false",
-    "LANGCHAIN_TRACING_V2": "false",
-}
 QUESTION = "What is the weather in Köln?"
 
 
