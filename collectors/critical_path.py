@@ -95,7 +95,9 @@ class _Walk:
         self._sent_again = {standing.repeat.of for standing in standings if standing.is_retry}
 
     def cause(self, i: int) -> int:
-        causes = [edge.source for edge in self._graph.incoming[i] if edge.source not in self._graph.containers]
+        """A parent that is no part of the work (a handshake, a refused call) is nobody's cause in time."""
+        sources = (edge.source for edge in self._graph.incoming[i] if edge.source not in self._graph.containers)
+        causes = [source for source in sources if takes_part(self._line.calls[source])]
         return max(causes, key=lambda p: (self._line.ends[p], p), default=-1)
 
     def time_line(self, i: int) -> str:

@@ -109,3 +109,9 @@ def test_rework_takes_its_gaps_along() -> None:
         model("v2", "validator", 45, 10, verdict="pass"),
     )
     assert latency(analysis) == {"work": 10, "handoff": 2, "validate": 10, "retry": 8 + 10 + 5 + 10}
+
+
+def test_a_handshake_named_as_parent_is_no_part_of_the_path() -> None:
+    handshake = model("h", "writer", 0, 30, kind="other")
+    analysis = analysed(handshake, model("a", "writer", 50, 20, parent="h"))
+    assert (on_path(analysis), analysis.session.wall_us) == ({"a"}, 20_000)
