@@ -15,7 +15,7 @@ import xxhash
 from collectors.records import Block, BlockKind
 
 _CANONICAL = orjson.OPT_SORT_KEYS
-# What may change between two sends of the same question (METRICS §5: stream, seed, user, metadata).
+# What may change between two sends of the same question.
 _VOLATILE = frozenset({"stream", "stream_options", "seed", "user", "metadata", "safety_identifier"})
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import time
 from collections.abc import AsyncIterator
@@ -36,14 +37,12 @@ class Port:
         reader, writer = await self.open()
         writer.write(data)
         got = b""
-        try:
+        with contextlib.suppress(ConnectionError):  # a reset is an end, too
             while b"\r\n\r\n" not in got or not _is_whole(got):
                 piece = await asyncio.wait_for(reader.read(65_536), 20)
                 if not piece:
                     break
                 got += piece
-        except ConnectionError:
-            pass
         writer.close()
         return got
 
